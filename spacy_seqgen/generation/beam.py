@@ -1,0 +1,244 @@
+"""Beam search (Wu et al. 2016, section 7, https://arxiv.org/abs/1609.08144)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .logits import LogitsTransform, allow_end_if_nothing_else
+from .results import Hypothesis
+from .sampling import TOLERANCE, SelectFunction, StepFunction, select_rows
+from .stopping import StopCondition
+
+_REASONS = ("length", "end", "stop")
+_LENGTH, _END, _STOP = range(3)
+
+
+def length_penalty(length: Tensor | float, alpha: float) -> Any:
+    """Equation 14 of Wu et al.: ((5 + length) / 6) ** alpha, where length counts the
+    generated symbols, the end symbol included."""
+    return ((5.0 + length) / 6.0) ** alpha
+
+
+class Beam:
+    """Keeps the `size` most probable hypotheses of each row.
+
+    A row is finished when no live hypothesis can still beat the worst one that will be
+    returned, whatever it goes on to generate: the probability of a live one only falls,
+    so its score can at best become its present log-probability with the largest length
+    penalty. What has not ended by `max_length` is returned as it is.
+
+    step (StepFunction): The model.
+    size (int): Hypotheses kept for each row.
+    best (int): Hypotheses returned for each row, at most `size`.
+    alpha (float): Exponent of the length penalty; 0 for none.
+    transforms (Sequence[LogitsTransform]): Applied to the log-probabilities by which
+        hypotheses are ranked.
+    conditions (Sequence[StopCondition]): Beside the end symbol, what ends a hypothesis.
+    """
+
+    def __init__(
+        self,
+        step: StepFunction,
+        *,
+        size: int,
+        best: int,
+        alpha: float,
+        end: int,
+        max_length: int,
+        transforms: Sequence[LogitsTransform] = (),
+        conditions: Sequence[StopCondition] = (),
+        select: SelectFunction = select_rows,
+    ):
+        self.step = step
+        self.size = size
+        self.best = best
+        self.alpha = alpha
+        self.end = end
+        self.max_length = max_length
+        self.transforms = list(transforms)
+        self.conditions = list(conditions)
+        self.select = select
+
+    def run(self, state: Any, last_ids: np.ndarray) -> list[list[Hypothesis]]:
+        """Search.
+
+        state (Any): The model's state after all but the last symbol of the prompts.
+        last_ids (np.ndarray): Shape (rows,): the last symbols of the prompts.
+        RETURNS (list[list[Hypothesis]]): `best` for each row, the best first.
+        """
+        rows, k = len(last_ids), self.size
+        if self.max_length == 0:
+            empty = Hypothesis(np.empty(0, np.int64), np.empty(0, np.float32), "length")
+            return [[empty] * self.best for _ in range(rows)]
+        results: list[list[Hypothesis]] = [[] for _ in range(rows)]
+        spread = np.repeat(np.arange(rows), k)
+        state = self.select(state, spread)
+        ids: Any = last_ids[spread]
+        alive = np.arange(rows)
+        live = _Pool.empty(rows, k)
+        live.scores[:, 0] = 0.0  # all k are the same at first: let one of them speak
+        done = _Pool.empty(rows, k)
+        certain = np.ones(rows, dtype=bool)
+        for step in range(1, self.max_length + 1):
+            logits, state = self.step(state, ids)
+            live, ended, parents, sure = self._extend(torch.as_tensor(logits), live)
+            certain &= sure
+            if step == self.max_length:
+                live.reasons[:] = _LENGTH
+                ended = ended.joined(live)
+            if ended.any():
+                done = done.joined(ended.ranked(length_penalty(float(step), self.alpha))).best(k)
+            finished = self._is_finished(live, done) | (step == self.max_length)
+            for row in np.flatnonzero(finished):
+                results[alive[row]] = self._hypotheses(done, row, bool(certain[row]))
+            if finished.all():
+                break
+            keep = np.flatnonzero(~finished)
+            alive, certain = alive[keep], certain[keep]
+            flat = (keep[:, None] * k + parents[keep]).reshape(-1)
+            live, done = live.rows(keep), done.rows(keep)
+            state = self.select(state, flat)
+            ids = live.ids[:, :, -1].reshape(-1)
+        return results
+
+    def _extend(
+        self, logits: Tensor, live: "_Pool"
+    ) -> tuple["_Pool", "_Pool", np.ndarray, np.ndarray]:
+        """One step of all hypotheses: those that live on, those that ended, which
+        hypothesis each of the living extends, and which rows decided clearly."""
+        rows, k = live.totals.shape
+        log_probs = logits.float().log_softmax(-1)
+        history = torch.from_numpy(live.ids.reshape(rows * k, -1)).to(logits.device)
+        ranked = log_probs
+        for transform in self.transforms:
+            ranked = transform(ranked, history)
+        ranked = allow_end_if_nothing_else(ranked, self.end)
+        totals = torch.from_numpy(live.scores).to(logits.device)
+        scores = (totals[:, :, None] + ranked.view(rows, k, -1)).view(rows, -1)
+        # 2 k candidates: even if k of them end, k go on. One more shows the margin.
+        width = min(2 * k + 1, scores.shape[1])
+        top = scores.topk(width)
+        values, places = top.values.cpu().numpy(), top.indices.cpu().numpy()
+        vocabulary = logits.shape[-1]
+        gaps = values[:, :-1] - values[:, 1:]
+        sure = ((gaps > TOLERANCE) | np.isneginf(values[:, 1:])).all(1)
+        values, places = values[:, : 2 * k], places[:, : 2 * k]
+        parents, symbols = places // vocabulary, places % vocabulary
+        step_probs = log_probs.view(rows, -1).gather(1, top.indices[:, : 2 * k]).cpu().numpy()
+        pool = live.extended(parents, symbols, step_probs, values)
+        reasons = self._reasons(pool)
+        ended = pool.where((reasons != _LENGTH) & (np.arange(values.shape[1]) < k))
+        going = np.where(reasons == _LENGTH, values, -np.inf)
+        order = np.argsort(-going, axis=1, kind="stable")[:, :k]
+        return pool.where(reasons == _LENGTH).take(order), ended, _take(parents, order), sure
+
+    def _reasons(self, pool: "_Pool") -> np.ndarray:
+        reasons = np.where(pool.ids[:, :, -1] == self.end, _END, _LENGTH)
+        shape = reasons.shape
+        flat = pool.ids.reshape(-1, pool.ids.shape[2])
+        chosen = flat[:, -1].tolist()
+        for condition in self.conditions:
+            if condition.reason == "stop":
+                for row in condition(chosen, flat):
+                    reasons[row // shape[1], row % shape[1]] = _STOP
+        pool.reasons = reasons
+        return reasons
+
+    def _is_finished(self, live: "_Pool", done: "_Pool") -> np.ndarray:
+        reachable = live.scores.max(1) / length_penalty(float(self.max_length), self.alpha)
+        worst = np.sort(done.scores, axis=1)[:, ::-1][:, self.best - 1]
+        return (worst >= reachable) | np.isneginf(live.scores.max(1))
+
+    def _hypotheses(self, done: "_Pool", row: int, certain: bool) -> list[Hypothesis]:
+        scores = done.scores[row]
+        order = np.argsort(-scores, kind="stable")[: self.best]
+        gaps = -np.diff(np.sort(scores)[::-1][: self.best + 1])
+        certain = certain and bool((~(gaps <= TOLERANCE)).all())
+        found = []
+        for place in order[np.isfinite(scores[order])]:
+            reason = _REASONS[done.reasons[row, place]]
+            length = int(done.lengths[row, place])
+            ids = done.ids[row, place, : length - (reason == "end")].copy()
+            log_probs = done.log_probs[row, place, :length].copy()
+            found.append(Hypothesis(ids, log_probs, reason, certain, float(scores[place])))
+        return found
+
+
+class _Pool:
+    """Hypotheses of several rows, as arrays of shape (rows, hypotheses, ...)."""
+
+    def __init__(
+        self,
+        ids: np.ndarray,
+        log_probs: np.ndarray,
+        totals: np.ndarray,
+        scores: np.ndarray,
+        reasons: np.ndarray,
+        lengths: np.ndarray,
+    ):
+        self.ids = ids  # (rows, hypotheses, steps)
+        self.log_probs = log_probs  # (rows, hypotheses, steps)
+        self.totals = totals  # (rows, hypotheses): sums of log-probabilities
+        self.scores = scores  # what they are ranked by; -inf where there is none
+        self.reasons = reasons
+        self.lengths = lengths
+
+    @property
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        return (self.ids, self.log_probs, self.totals, self.scores, self.reasons, self.lengths)
+
+    @classmethod
+    def empty(cls, rows: int, k: int) -> "_Pool":
+        none = np.full((rows, k), -np.inf, dtype=np.float32)
+        zeros = np.zeros((rows, k), dtype=np.int64)
+        ids, log_probs = np.zeros((rows, k, 0), np.int64), np.zeros((rows, k, 0), np.float32)
+        return cls(ids, log_probs, none.copy(), none, zeros, zeros.copy())
+
+    def any(self) -> bool:
+        return bool(np.isfinite(self.scores).any())
+
+    def rows(self, keep: np.ndarray) -> "_Pool":
+        return _Pool(*(array[keep] for array in self._arrays))
+
+    def take(self, order: np.ndarray) -> "_Pool":
+        return _Pool(*(_take(array, order) for array in self._arrays))
+
+    def best(self, k: int) -> "_Pool":
+        return self.take(np.argsort(-self.scores, axis=1, kind="stable")[:, :k])
+
+    def where(self, mask: np.ndarray) -> "_Pool":
+        scores = np.where(mask, self.scores, -np.inf).astype(np.float32)
+        return _Pool(self.ids, self.log_probs, self.totals, scores, self.reasons, self.lengths)
+
+    def ranked(self, penalty: float) -> "_Pool":
+        scores = np.where(np.isneginf(self.scores), self.scores, self.totals / penalty)
+        return _Pool(self.ids, self.log_probs, self.totals, scores, self.reasons, self.lengths)
+
+    def joined(self, other: "_Pool") -> "_Pool":
+        """Both, the shorter sequences padded."""
+        steps = max(self.ids.shape[2], other.ids.shape[2])
+        pairs = zip(self._arrays, other._arrays, strict=True)
+        return _Pool(*(np.concatenate([_pad(a, steps), _pad(b, steps)], axis=1) for a, b in pairs))
+
+    def extended(
+        self, parents: np.ndarray, symbols: np.ndarray, log_probs: np.ndarray, totals: np.ndarray
+    ) -> "_Pool":
+        """Each new hypothesis is a parent and one more symbol."""
+        ids = np.concatenate([_take(self.ids, parents), symbols[:, :, None]], 2)
+        steps = np.concatenate([_take(self.log_probs, parents), log_probs[:, :, None]], 2)
+        lengths = np.full(symbols.shape, ids.shape[2], dtype=np.int64)
+        return _Pool(ids, steps, totals, totals, np.zeros_like(lengths), lengths)
+
+
+def _pad(array: np.ndarray, steps: int) -> np.ndarray:
+    if array.ndim < 3 or array.shape[2] == steps:
+        return array
+    return np.pad(array, ((0, 0), (0, 0), (0, steps - array.shape[2])))
+
+
+def _take(array: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """array[row, order[row]] for every row."""
+    return array[np.arange(len(order))[:, None], order]

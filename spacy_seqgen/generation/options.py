@@ -1,0 +1,169 @@
+"""The settings of a search, each described once. The table in docs/generation.md is
+made from these descriptions.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+def _option(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class GenerationOptions:
+    """How text is generated. Checked together when it is made.
+
+    RAISES (ValueError): Naming the option, its value and what it may be.
+    """
+
+    max_length: int = _option(
+        200, "Most symbols to generate (characters, for a character model). 0 generates nothing."
+    )
+    min_length: int = _option(
+        0, "Fewest symbols to generate before the end of the text or a stop string may come."
+    )
+    temperature: float = _option(
+        1.0,
+        "Divides the logits before the softmax: below 1 is safer, above 1 bolder. "
+        "0 always takes the most probable symbol.",
+    )
+    top_k: int = _option(0, "Choose among the k most probable symbols only. 0 switches it off.")
+    top_p: float = _option(
+        1.0,
+        "Choose among the most probable symbols that together reach this probability "
+        "(nucleus sampling, Holtzman et al. 2020). 1 switches it off.",
+    )
+    min_p: float = _option(
+        0.0,
+        "Drop symbols less probable than this share of the most probable one "
+        "(Nguyen et al. 2024). 0 switches it off.",
+    )
+    typical_p: float = _option(
+        1.0,
+        "Choose among the symbols whose surprisal is nearest the expected one and that "
+        "together reach this probability (locally typical sampling, Meister et al. 2023). "
+        "1 switches it off.",
+    )
+    repetition_penalty: float = _option(
+        1.0,
+        "Makes symbols that were generated before less likely: positive logits are divided "
+        "by it, negative ones multiplied (Keskar et al. 2019). 1 switches it off.",
+    )
+    no_repeat_ngram_size: int = _option(
+        0, "Never generate the same n symbols in a row twice. 0 switches it off."
+    )
+    stop: Sequence[str] = _option(
+        (), "Strings that end the text. The string itself is not part of the result."
+    )
+    num_samples: int = _option(
+        1, "Texts for each prompt: independent samples, or the best of the beam."
+    )
+    beam_size: int = _option(
+        1, "Hypotheses kept by beam search. 1 samples instead (or is greedy at temperature 0)."
+    )
+    length_alpha: float = _option(
+        0.7,
+        "Length penalty of beam search: scores are divided by ((5 + length) / 6) ** alpha "
+        "(Wu et al. 2016). 0 switches it off.",
+    )
+    seed: int = _option(
+        0,
+        "Where sampling starts. The same seed and prompt give the same text, whatever the "
+        "batch or the number of processes.",
+    )
+
+    def __post_init__(self) -> None:
+        if isinstance(self.stop, str):
+            object.__setattr__(self, "stop", (self.stop,))
+        object.__setattr__(self, "stop", tuple(self.stop))
+        for item in fields(self):
+            self._check_type(item.name)
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                bound = f"{low} or more" if high == math.inf else f"from {low} to {high}"
+                raise ValueError(f"{name} must be {bound}, got {value}")
+        for name in ("top_p", "typical_p", "repetition_penalty"):
+            if getattr(self, name) == 0:
+                raise ValueError(f"{name} must be above 0, got 0 (1 switches it off)")
+        if not all(isinstance(text, str) and text for text in self.stop):
+            raise ValueError(f"stop must hold strings that are not empty, got {self.stop!r}")
+        if self.min_length > self.max_length:
+            raise ValueError(
+                f"min_length ({self.min_length}) must not exceed max_length ({self.max_length})"
+            )
+        self._check_beam()
+
+    def _check_type(self, name: str) -> None:
+        value, kind = getattr(self, name), _TYPES[name]
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            object.__setattr__(self, name, float(value))
+        elif not isinstance(value, kind) or isinstance(value, bool):
+            raise ValueError(f"{name} must be {kind.__name__}, got {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name} must be a finite number, got {value}")
+
+    def _check_beam(self) -> None:
+        if self.beam_size == 1:
+            return
+        if self.num_samples > self.beam_size:
+            raise ValueError(
+                f"num_samples ({self.num_samples}) must not exceed beam_size ({self.beam_size}): "
+                "a beam returns no more texts than it keeps"
+            )
+        for name, off in (("top_k", 0), ("top_p", 1.0), ("min_p", 0.0), ("typical_p", 1.0)):
+            if getattr(self, name) != off:
+                raise ValueError(
+                    f"{name} ({getattr(self, name)}) restricts sampling and means nothing with "
+                    f"beam_size {self.beam_size}: leave out one of them"
+                )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "GenerationOptions":
+        """Make options from a config block; whatever it leaves out has its default.
+
+        RAISES (ValueError): If the block names an option that does not exist.
+        """
+        known = [item.name for item in fields(cls)]
+        for name in config:
+            if name not in known:
+                raise ValueError(f"There is no generation option {name!r}. Known: {known}")
+        return cls(**config)
+
+    @property
+    def is_greedy(self) -> bool:
+        return self.beam_size == 1 and self.temperature == 0
+
+
+_TYPES = {
+    item.name: {"int": int, "float": float}.get(getattr(item.type, "__name__", ""), tuple)
+    for item in fields(GenerationOptions)
+}
+_RANGES = [
+    ("max_length", 0, math.inf),
+    ("min_length", 0, math.inf),
+    ("temperature", 0, math.inf),
+    ("top_k", 0, math.inf),
+    ("top_p", 0, 1),
+    ("min_p", 0, 1),
+    ("typical_p", 0, 1),
+    ("repetition_penalty", 0, math.inf),
+    ("no_repeat_ngram_size", 0, math.inf),
+    ("num_samples", 1, math.inf),
+    ("beam_size", 1, math.inf),
+    ("length_alpha", 0, math.inf),
+    ("seed", 0, math.inf),
+]
+
+
+def options_table() -> str:
+    """The options as a Markdown table."""
+    rows = ["| Option | Type | Default | Description |", "| --- | --- | --- | --- |"]
+    for item in fields(GenerationOptions):
+        kind = "list of str" if item.name == "stop" else _TYPES[item.name].__name__
+        default = "`[]`" if item.name == "stop" else f"`{item.default}`"
+        rows.append(f"| `{item.name}` | {kind} | {default} | {item.metadata['help']} |")
+    return "\n".join(rows)

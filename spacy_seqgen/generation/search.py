@@ -1,0 +1,207 @@
+"""From prompts to sequences: the one entrance to sampling and beam search."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from .beam import Beam
+from .logits import NEVER, Suppress, Temperature, make_transforms
+from .noise import Noise, row_key
+from .options import GenerationOptions
+from .results import Hypothesis
+from .sampling import Sampler, StepFunction, select_rows
+from .stopping import EndOfText, StopCondition, StopStrings
+
+# Brings the model to where the given prompts end: returns its state after all but the
+# last symbol of each, and the last symbols.
+StartFunction = Callable[[Sequence[int]], tuple[Any, np.ndarray]]
+
+
+@dataclass
+class Symbols:
+    """What a search must know of a vocabulary.
+
+    texts (Sequence[str]): What each symbol looks like.
+    end (int): The symbol that ends a text.
+    suppress (Sequence[int]): Symbols never generated.
+    decode (Callable): Turns ids into text.
+    """
+
+    texts: Sequence[str]
+    end: int
+    suppress: Sequence[int]
+    decode: Callable[[Iterable[int]], str]
+
+
+class Search:
+    """A search with fixed options.
+
+    options (GenerationOptions): The options.
+    step (StepFunction): The model.
+    symbols (Symbols): The vocabulary.
+    """
+
+    def __init__(self, options: GenerationOptions, step: StepFunction, symbols: Symbols):
+        self.options = options
+        self.step = step
+        self.symbols = symbols
+        self.transforms = make_transforms(options, symbols.suppress, symbols.end)
+        self.stop: StopStrings | None = None
+        if options.stop:
+            self.stop = StopStrings(
+                options.stop, symbols.texts, symbols.decode, options.min_length
+            )
+
+    @property
+    def conditions(self) -> list[StopCondition]:
+        conditions: list[StopCondition] = [EndOfText(self.symbols.end)]
+        return [*conditions, self.stop] if self.stop else conditions
+
+    def run(self, start: StartFunction, keys: Sequence[str]) -> list[list[Hypothesis]]:
+        """Generate for a batch of prompts.
+
+        The result for a prompt does not depend on the others. Rounding does, because
+        matrix products of different sizes add up in different orders; so where a
+        decision was closer than rounding errors can be (about one text in a hundred),
+        that prompt is run again by itself, and this is the result.
+
+        start (StartFunction): Brings the model to the end of some of the prompts.
+        keys (Sequence[str]): The text of each prompt, which keys its randomness.
+        RETURNS (list[list[Hypothesis]]): `num_samples` for each prompt, best first for
+            a beam.
+        """
+        results = self._run(start, keys, range(len(keys)))
+        for row, found in enumerate(results):
+            if len(keys) * self.options.num_samples == 1:
+                break
+            if not all(hypothesis.certain for hypothesis in found):
+                results[row] = self._alone(start, keys, row)
+        return results
+
+    def stream(self, start: StartFunction, key: str) -> Iterator[str]:
+        """Generate one text for one prompt (number 0 of the batch), and yield it as it
+        is made. What might turn out to be a stop string is held back.
+
+        RAISES (ValueError): If the options ask for a beam or for several samples.
+        """
+        if self.options.beam_size > 1 or self.options.num_samples > 1:
+            raise ValueError(
+                "only one sample can be streamed: beam_size and num_samples must be 1, got "
+                f"{self.options.beam_size} and {self.options.num_samples}"
+            )
+        sampler = self._sampler([row_key(self.options.seed, key, 0)])
+        pieces = _Pieces(self.symbols.decode)
+        unseen = ""
+        for step in sampler.steps(*start([0])):
+            ended = step.ended.get(0)
+            unseen += pieces.new(step.trace.ids[0, : step.trace.steps - (ended == "end")])
+            if self.stop and ended == "stop":
+                unseen = self.stop.trim(unseen)
+            held = self.stop.pending(unseen) if self.stop and not ended else 0
+            if len(unseen) > held:
+                yield unseen[: len(unseen) - held]
+                unseen = unseen[len(unseen) - held :]
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """The text of a hypothesis, without the stop string."""
+        text = self.symbols.decode(hypothesis.ids.tolist())
+        return self.stop.trim(text) if self.stop and hypothesis.finish_reason == "stop" else text
+
+    def _run(
+        self, start: StartFunction, keys: Sequence[str], rows: Sequence[int]
+    ) -> list[list[Hypothesis]]:
+        state, last_ids = start(rows)
+        if self.options.beam_size > 1:
+            return self._beam().run(state, last_ids)
+        n = self.options.num_samples
+        spread = np.repeat(np.arange(len(rows)), n)
+        if n > 1:
+            state, last_ids = select_rows(state, spread), last_ids[spread]
+        seeds = [row_key(self.options.seed, keys[row], k) for row in rows for k in range(n)]
+        found = self._sampler(seeds).run(state, last_ids)
+        return [found[i : i + n] for i in range(0, len(found), n)]
+
+    def _alone(self, start: StartFunction, keys: Sequence[str], row: int) -> list[Hypothesis]:
+        if self.options.beam_size > 1:
+            return self._run(start, keys, [row])[0]
+        found = []
+        for k in range(self.options.num_samples):
+            sampler = self._sampler([row_key(self.options.seed, keys[row], k)])
+            found += sampler.run(*start([row]))
+        return found
+
+    def _sampler(self, keys: Sequence[int]) -> Sampler:
+        options, symbols = self.options, self.symbols
+        divided = any(isinstance(item, Temperature) for item in self.transforms)
+        noise = Noise(
+            keys,
+            len(symbols.texts),
+            scale=1.0 if divided else options.temperature,
+            suppress=symbols.suppress,
+            end=symbols.end,
+            min_length=options.min_length,
+        )
+        return Sampler(
+            self.step,
+            noise,
+            transforms=self.transforms,
+            conditions=self.conditions,
+            max_length=options.max_length,
+        )
+
+    def _beam(self) -> Beam:
+        options, symbols = self.options, self.symbols
+        always = [
+            Suppress(symbols.suppress),
+            Suppress([symbols.end], until=options.min_length),
+        ]
+        return Beam(
+            self.step,
+            size=options.beam_size,
+            best=options.num_samples,
+            alpha=options.length_alpha,
+            end=symbols.end,
+            max_length=options.max_length,
+            transforms=self.transforms or always,
+            conditions=self.conditions,
+        )
+
+
+class _Pieces:
+    """Decodes a growing sequence without decoding all of it again each time."""
+
+    def __init__(self, decode: Callable[[Iterable[int]], str]):
+        self.decode = decode
+        self.first = 0  # symbols before this one are settled
+        self.known = ""  # the text of those from there on
+
+    def new(self, ids: np.ndarray) -> str:
+        text = self.decode(ids[self.first :].tolist())
+        piece = text[len(self.known) :]
+        self.known = text
+        if len(ids) - self.first > 64:
+            self.first = len(ids) - 16  # symbols may look different at the beginning of a text
+            self.known = self.decode(ids[self.first :].tolist())
+        return piece
+
+
+def reweight_distribution(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """What a temperature makes of a distribution: figure 8.2 of Chollet (2018), "Deep
+    Learning with Python". Plot it to see what temperatures do.
+
+    probabilities (np.ndarray): Shape (..., symbols), each row adding up to 1.
+    temperature (float): 0 puts everything on the most probable symbol.
+    RETURNS (np.ndarray): The new distribution, of the same shape.
+    RAISES (ValueError): If the temperature is negative or not a number.
+    """
+    options = GenerationOptions(temperature=temperature)
+    logits = torch.from_numpy(np.asarray(probabilities, dtype=np.float64)).log()
+    if options.temperature == 0:
+        best = logits.argmax(-1, keepdim=True)
+        logits = torch.full_like(logits, NEVER).scatter(-1, best, 0.0)
+    else:
+        logits = (logits - logits.amax(-1, keepdim=True)) / options.temperature
+    return logits.softmax(-1).numpy()

@@ -1,0 +1,155 @@
+"""The optimizer step, computed by PyTorch and driven by the config.
+
+Thinc's optimizers (`Adam.v1`, `RAdam.v1`, `SGD.v1`) hold the settings and schedules that
+the config gives them, but update one tensor at a time. `NativeStep` reads their present
+values before each step and updates all tensors with one fused call. Two things differ
+from Thinc, on purpose: gradients are clipped by their global norm, as every paper has
+it, and weight decay spares biases, norms and padding rows.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from thinc.api import Optimizer
+from torch import Tensor, nn
+
+MAX_AVERAGE_DECAY = 0.9999  # as in thinc.backends.ops.Ops.update_averages
+
+
+class NativeStep:
+    """Updates the parameters of a module.
+
+    net (nn.Module): The module. Parameters that don't require gradients are left alone.
+    key (int): The first half of the keys under which the parameters' averages are
+        stored in `optimizer.averages`, where `nlp.use_params` finds them.
+    """
+
+    def __init__(self, net: nn.Module, key: int):
+        self.key = key
+        self.updates = 0
+        self.parameters = dict(net.named_parameters())
+        self._padding = list(_padding_rows(net))
+        self._torch: torch.optim.Optimizer | None = None
+        self._source: Optimizer | None = None
+        self._kind: tuple[str, bool] | None = None
+
+    def step(self, optimizer: Optimizer) -> None:
+        """Update all parameters that have a gradient, and set their gradients to zero.
+
+        optimizer (Optimizer): Where the settings come from. Another one than last time
+            begins with empty moments, as in Thinc.
+        RAISES (ValueError): If a gradient is not finite.
+        """
+        if all(item.grad is None for item in self.parameters.values()):
+            return
+        native = self._configured(optimizer)
+        trained = [item for item in self.parameters.values() if item.grad is not None]
+        norm = nn.utils.clip_grad_norm_(trained, optimizer.grad_clip or math.inf)
+        if not norm.isfinite():
+            raise ValueError(
+                f"The gradient is not finite (update {self.updates + 1}), so the weights were left "
+                "as they are. Lower learn_rate, or set grad_clip."
+            )
+        kept = [(weight, row, weight[row].detach().clone()) for weight, row in self._padding]
+        native.step()
+        with torch.no_grad():
+            for weight, row, values in kept:
+                weight[row] = values
+        native.zero_grad(set_to_none=True)
+        self.updates += 1
+        if optimizer.averages is not None:
+            self._update_averages(optimizer.averages)
+
+    def _configured(self, optimizer: Optimizer) -> torch.optim.Optimizer:
+        """The PyTorch optimizer, with the values the schedules have reached."""
+        kind = _kind_of(optimizer), bool(optimizer.L2_is_weight_decay)
+        if self._torch is None or optimizer is not self._source or kind != self._kind:
+            self._torch = _make_torch_optimizer(*kind, self._groups())
+            self._source, self._kind, self.updates = optimizer, kind, 0
+        for group in self._torch.param_groups:
+            group["lr"] = float(optimizer.learn_rate)
+            group["weight_decay"] = float(optimizer.L2) if group["decays"] else 0.0
+            if "betas" in group:
+                group["betas"] = (float(optimizer.b1), float(optimizer.b2))
+                group["eps"] = float(optimizer.eps)
+        return self._torch
+
+    def _groups(self) -> list[dict[str, Any]]:
+        trained = [item for item in self.parameters.values() if item.requires_grad]
+        matrices = [item for item in trained if item.ndim > 1]
+        others = [item for item in trained if item.ndim < 2]
+        groups = [{"params": matrices, "decays": True}, {"params": others, "decays": False}]
+        return [group for group in groups if group["params"]]
+
+    def _update_averages(self, averages: dict[Any, Any]) -> None:
+        decay = min((1.0 + self.updates) / (10.0 + self.updates), MAX_AVERAGE_DECAY)
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                key = (self.key, name)
+                if not parameter.requires_grad:
+                    continue
+                if key not in averages:
+                    averages[key] = torch.zeros_like(parameter)
+                averages[key].lerp_(parameter, 1.0 - decay)
+
+    # For checkpoints
+
+    def state(self) -> dict[str, Tensor]:
+        """Moments and step counts, by the name of the parameter they belong to."""
+        tensors = {"updates": torch.tensor(self.updates)}
+        if self._torch is not None:
+            names = {item: name for name, item in self.parameters.items()}
+            for parameter, values in self._torch.state.items():
+                for key, value in values.items():
+                    tensors[f"{names[parameter]}/{key}"] = torch.as_tensor(value)
+        return tensors
+
+    def load_state(self, tensors: dict[str, Tensor], optimizer: Optimizer) -> None:
+        """Take over what `state` returned, for use with an optimizer.
+
+        RAISES (ValueError): If it names a parameter that does not exist, or has another
+            shape.
+        """
+        native = self._configured(optimizer)
+        for path, value in tensors.items():
+            name, _, key = path.rpartition("/")
+            if path == "updates":
+                self.updates = int(value)
+                continue
+            parameter = self.parameters.get(name)
+            if parameter is None or value.ndim and value.shape != parameter.shape:
+                raise ValueError(f"The optimizer state {path!r} does not fit the model.")
+            target = parameter.device if value.ndim else value.device
+            native.state[parameter][key] = value.clone().to(target)
+
+
+def _kind_of(optimizer: Optimizer) -> str:
+    if optimizer.use_radam:
+        return "radam"
+    return "adam" if optimizer.b1 > 0 and optimizer.b2 > 0 else "sgd"
+
+
+def _make_torch_optimizer(
+    kind: str, decoupled: bool, groups: list[dict[str, Any]]
+) -> torch.optim.Optimizer:
+    fused = all(item.device.type in ("cpu", "cuda", "mps") for g in groups for item in g["params"])
+    if kind == "radam":
+        return torch.optim.RAdam(groups, decoupled_weight_decay=decoupled)
+    if kind == "sgd":
+        return torch.optim.SGD(groups, lr=1e-3, fused=fused)
+    return (torch.optim.AdamW if decoupled else torch.optim.Adam)(groups, fused=fused)
+
+
+def _padding_rows(net: nn.Module) -> Iterator[tuple[nn.Parameter, int]]:
+    """Rows of embeddings that stand for padding, unless they are tied to a softmax,
+    where they are weights like others."""
+    owners: dict[int, int] = {}
+    for module in net.modules():
+        for parameter in module.parameters(recurse=False):
+            owners[id(parameter)] = owners.get(id(parameter), 0) + 1
+    for module in net.modules():
+        if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            if owners[id(module.weight)] == 1:
+                yield module.weight, module.padding_idx

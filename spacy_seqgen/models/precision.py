@@ -1,0 +1,71 @@
+"""Which arithmetic a model computes in."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+
+import torch
+
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+def check_precision(precision: str) -> str:
+    """RAISES (ValueError): If there is no such precision."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {PRECISIONS}, got {precision!r}")
+    return precision
+
+
+def supports_bf16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 natively. Emulated bfloat16 is many times
+    slower than float32, and PyTorch's recurrent layers refuse it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    if device.type == "cpu":
+        # Without public names in PyTorch; absent ones mean no.
+        names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        return any(getattr(torch.cpu, name, bool)() for name in names)
+    return False
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """What a setting comes down to on a device: "fp32" or "bf16".
+
+    precision (str): "bf16", "fp32", or "auto": bf16 where the device has it.
+    device (torch.device): Where the model is.
+    """
+    if precision == "fp32":
+        return "fp32"
+    if supports_bf16(device):
+        return "bf16"
+    if precision == "bf16":
+        warnings.warn(
+            f"precision = \"bf16\" is computed in fp32: this {device.type} has no bfloat16 "
+            "arithmetic. Set precision to \"auto\" or \"fp32\" to silence this.",
+            stacklevel=2,
+        )
+    return "fp32"
+
+
+@contextlib.contextmanager
+def computing_in(precision: str, device: torch.device) -> Iterator[None]:
+    """A context in which a model's forward pass computes in a precision. Weights, and
+    the optimizer, stay in fp32; the state before is restored."""
+    if resolve_precision(precision, device) == "fp32":
+        yield
+    else:
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            yield
+
+
+@contextlib.contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """A context for exact results: no autocast, and no TF32 inside cuDNN."""
+    with torch.autocast(device.type, enabled=False):
+        if device.type == "cuda":
+            with torch.backends.cudnn.flags(
+                enabled=torch.backends.cudnn.enabled, allow_tf32=False
+            ):
+                yield
+        else:
+            yield

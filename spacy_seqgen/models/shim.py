@@ -1,0 +1,120 @@
+"""The bridge between Thinc, which spaCy trains, and PyTorch, which computes.
+
+Every model of this package goes through `TorchShim`. The loss is computed inside
+PyTorch; what crosses the bridge is ids on the way in and one loss for each example on
+the way out.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import srsly
+import torch
+from thinc.api import Optimizer
+from thinc.shims import PyTorchShim
+from torch import Tensor, nn
+
+from .optimizer import NativeStep
+from .precision import check_precision, computing_in, full_precision
+from .weights import weights_from_bytes, weights_to_bytes
+
+FORMAT = "spacy-seqgen.weights.v1"
+
+# A process forked after PyTorch has used its threads hangs as soon as it needs them
+# itself (nlp.pipe with n_process > 1). Registered here, before any model exists.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
+class TorchShim(PyTorchShim):
+    """Holds a PyTorch module for a Thinc model.
+
+    net (nn.Module): The module. It is called with tensors and returns a tuple: the
+        losses, shape (examples,), and anything else.
+    precision (str): "auto", "fp32" or "bf16": what training computes in.
+    """
+
+    def __init__(self, net: nn.Module, *, precision: str = "auto"):
+        super().__init__(net)
+        self.precision = check_precision(precision)
+        self._native: NativeStep | None = None
+
+    @property
+    def net(self) -> Any:
+        return self._model
+
+    @property
+    def native(self) -> NativeStep:
+        """The optimizer step. Made when it is first needed."""
+        if self._native is None:
+            self._native = NativeStep(self._model, self.id)
+        return self._native
+
+    def train_step(self, *inputs: Any) -> tuple[tuple[Any, ...], Callable[[Tensor], None]]:
+        """Run the module forward for training.
+
+        RETURNS (tuple): What the module returned, and a callback that takes the
+            gradient of the losses and leaves gradients at the parameters.
+        """
+        self._model.train()
+        with computing_in(self.precision, self.device):
+            outputs = self._model(*inputs)
+
+        def backprop(d_losses: Tensor) -> None:
+            torch.autograd.backward(outputs[0], d_losses.to(outputs[0]))
+
+        return outputs, backprop
+
+    @contextlib.contextmanager
+    def inference(self) -> Iterator[Any]:
+        """The module, for use without training: no dropout, no gradients, full precision."""
+        self._model.eval()
+        with torch.inference_mode(), full_precision(self.device):
+            yield self._model
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        self.native.step(optimizer)
+
+    @contextlib.contextmanager
+    def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
+        named = dict(self._model.named_parameters())
+        given = {name: params[self.id, name] for name in named if (self.id, name) in params}
+        if not given:
+            yield
+            return
+        backup = {name: named[name].detach().clone() for name in given}
+        self._set_weights(given)
+        try:
+            yield
+        finally:
+            self._set_weights(backup)
+
+    def _set_weights(self, values: dict[str, Tensor]) -> None:
+        # Copied in place: cuDNN wants its weights to stay in one piece of memory.
+        named = dict(self._model.named_parameters())
+        with torch.no_grad():
+            for name, value in values.items():
+                named[name].copy_(value)
+        self._model.train(self._model.training)  # lets go of what was made from the old ones
+
+    def to_bytes(self) -> bytes:
+        return srsly.msgpack_dumps({"format": FORMAT, "weights": weights_to_bytes(self._model)})
+
+    def from_bytes(self, bytes_data: bytes) -> "TorchShim":
+        data = srsly.msgpack_loads(bytes_data)
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            found = data.get("format", "none") if isinstance(data, dict) else type(data).__name__
+            raise ValueError(
+                f"These are not weights that spacy-seqgen saved (expected {FORMAT!r}, found "
+                f"{found!r}). Weights in the format of Thinc's own PyTorch wrapper are a pickle "
+                "inside and are not loaded."
+            )
+        weights_from_bytes(self._model, data.get("weights"))
+        self._model.train(self._model.training)
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        # For copies and processes that are spawned: an optimizer belongs to one training.
+        return {**self.__dict__, "_native": None}

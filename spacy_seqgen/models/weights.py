@@ -1,0 +1,71 @@
+"""Weights as bytes, in the safetensors format: tensors and nothing else, so that a model
+from a stranger cannot run code when it is loaded."""
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+_MSGPACK_OR_PICKLE = (b"\x80", b"PK\x03\x04")
+
+
+def weights_to_bytes(net: nn.Module) -> bytes:
+    """The weights of a module. Those that are tied are stored once."""
+    unique: dict[str, torch.Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in net.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            unique[name] = tensor.detach().cpu().contiguous()
+    return save(unique)
+
+
+def weights_from_bytes(net: nn.Module, data: bytes) -> None:
+    """Load weights into a module, in place.
+
+    net (nn.Module): A module of the same shape, on any device.
+    data (bytes): What `weights_to_bytes` made.
+    RAISES (ValueError): If the bytes are not safetensors or do not fit the module. The
+        module keeps its weights then.
+    """
+    if not isinstance(data, bytes):
+        raise ValueError(f"The weights must be bytes, got {type(data).__name__}.")
+    if data.startswith(_MSGPACK_OR_PICKLE):
+        raise ValueError(
+            "These weights were saved by torch.save (a pickle), which spacy-seqgen does not "
+            "load because a pickle can run any code. Load them where you trust them, and save "
+            "the pipeline again with spacy-seqgen."
+        )
+    try:
+        tensors = load(data)
+    except (SafetensorError, ValueError, KeyError, OverflowError, MemoryError) as error:
+        raise ValueError(
+            f"The weights are not a complete safetensors file ({error}). The file is cut off, "
+            "damaged or of another kind: copy or train the pipeline again."
+        ) from error
+    own = net.state_dict(keep_vars=True)
+    first_name = {id(tensor): name for name, tensor in reversed(own.items())}
+    expected = {name: own[name] for name in first_name.values()}
+    _check_fit(expected, tensors)
+    with torch.no_grad():
+        for name, tensor in expected.items():
+            tensor.copy_(tensors[name])
+
+
+def _check_fit(expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> None:
+    problems = [f"{name} is missing" for name in expected if name not in found]
+    problems += [f"{name} is unknown" for name in found if name not in expected]
+    for name in expected.keys() & found.keys():
+        wanted, got = expected[name], found[name]
+        if wanted.shape != got.shape:
+            problems.append(f"{name} has shape {tuple(got.shape)}, not {tuple(wanted.shape)}")
+        elif wanted.dtype != got.dtype:
+            problems.append(f"{name} is {got.dtype}, not {wanted.dtype}")
+        elif not got.isfinite().all():
+            problems.append(f"{name} holds values that are not finite")
+    if problems:
+        shown = "; ".join(sorted(problems)[:5])
+        raise ValueError(
+            f"The weights do not fit the model that the config describes: {shown}. They belong "
+            "to another config or vocabulary."
+        )

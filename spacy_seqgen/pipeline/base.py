@@ -1,0 +1,145 @@
+"""What all generating components have in common."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import srsly
+from spacy import util
+from spacy.errors import Errors
+from spacy.pipeline import TrainablePipe
+from spacy.tokens import Doc
+
+from ..vocabularies import Vocabulary
+
+
+class GeneratingPipe(TrainablePipe):
+    """A trainable component that owns one or more vocabularies.
+
+    A vocabulary is part of the component and is saved beside the model, because the
+    sizes of the model depend on it: it is restored first, then the model is made, then
+    the weights are loaded.
+    """
+
+    @property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        """The vocabularies, by the names under which they are saved."""
+        raise NotImplementedError
+
+    def make_model(self) -> None:
+        """Make the PyTorch module, now that the vocabularies are there."""
+        raise NotImplementedError
+
+    @property
+    def is_initialized(self) -> bool:
+        return bool(self.model.shims)
+
+    def check_initialized(self) -> None:
+        """RAISES (ValueError): If the component was neither initialized nor loaded."""
+        if not self.is_initialized:
+            raise ValueError(Errors.E109.format(name=self.name))
+
+    def check_loss(self, losses: np.ndarray, docs: Iterable[Doc]) -> None:
+        """RAISES (ValueError): If a loss is not finite; names the texts of the batch."""
+        if np.isfinite(losses).all():
+            return
+        texts = [repr(doc.text[:60]) for doc in docs]
+        shown = ", ".join(texts[:3]) + (", ..." if len(texts) > 3 else "")
+        raise ValueError(
+            f"The loss of '{self.name}' is not finite, so training stops before it spoils the "
+            f"weights. The batch: {shown}. Lower learn_rate, or set grad_clip in "
+            "[training.optimizer]."
+        )
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Process a stream of Docs in batches, in order. If a batch fails, its Docs are
+        processed one by one, so that only those at fault go to the error handler.
+
+        stream (Iterable[Doc]): The Docs.
+        batch_size (int): Number of Docs to collect. What is computed at once is bounded
+            by padded size, not by this.
+        YIELDS (Doc): The Docs.
+        """
+        handle_error = self.get_error_handler()
+        for docs in util.minibatch(stream, size=batch_size):
+            try:
+                self.set_annotations(docs, self.predict(docs))
+            except Exception as error:
+                if len(docs) == 1:
+                    handle_error(self.name, self, docs, error)
+                else:
+                    yield from self._pipe_singly(docs, handle_error)
+            else:
+                yield from docs
+
+    def _pipe_singly(self, docs: list[Doc], handle_error: Callable) -> Iterator[Doc]:
+        for doc in docs:
+            try:
+                self.set_annotations([doc], self.predict([doc]))
+            except Exception as error:
+                handle_error(self.name, self, [doc], error)
+            else:
+                yield doc
+
+    # To and from bytes and disk
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        serialize: dict[str, Callable[[], bytes]] = {
+            "cfg": lambda: srsly.json_dumps(self.cfg),
+            "vocab": lambda: self.vocab.to_bytes(exclude=exclude),
+        }
+        for name, vocabulary in self.vocabularies.items():
+            serialize[name] = vocabulary.to_bytes
+        serialize["model"] = self.model.to_bytes
+        return util.to_bytes(serialize, exclude)
+
+    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "GeneratingPipe":
+        deserialize: dict[str, Callable[[bytes], Any]] = {
+            "cfg": lambda data: self.cfg.update(srsly.json_loads(data)),
+            "vocab": lambda data: self.vocab.from_bytes(data, exclude=exclude),
+        }
+        for name, vocabulary in self.vocabularies.items():
+            deserialize[name] = vocabulary.from_bytes
+        deserialize["model"] = lambda data: self._load_model(data, "the given bytes")
+        util.from_bytes(bytes_data, deserialize, exclude)
+        return self
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        serialize: dict[str, Callable[[Path], Any]] = {
+            "cfg": lambda p: srsly.write_json(p, self.cfg),
+            "vocab": lambda p: self.vocab.to_disk(p, exclude=exclude),
+        }
+        for name, vocabulary in self.vocabularies.items():
+            serialize[name] = vocabulary.to_disk
+        serialize["model"] = self.model.to_disk
+        util.to_disk(path, serialize, exclude)
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "GeneratingPipe":
+        path = util.ensure_path(path)
+        deserialize: dict[str, Callable[[Path], Any]] = {
+            "cfg": lambda p: self.cfg.update(srsly.read_json(p)),
+            "vocab": lambda p: self.vocab.from_disk(p, exclude=exclude),
+        }
+        for name, vocabulary in self.vocabularies.items():
+            deserialize[name] = vocabulary.from_disk
+        deserialize["model"] = lambda p: self._load_model(p.read_bytes(), str(p))
+        for name in deserialize:
+            if name != "vocab" and name not in exclude and not (path / name).exists():
+                raise ValueError(
+                    f"Can't load '{self.name}': {path / name} is missing. The directory is "
+                    "incomplete: copy or train the pipeline again."
+                )
+        util.from_disk(path, deserialize, exclude)
+        return self
+
+    def _load_model(self, data: bytes, source: str) -> None:
+        if all(vocabulary.is_built for vocabulary in self.vocabularies.values()):
+            self.make_model()
+        try:
+            self.model.from_bytes(data)
+        except Exception as error:
+            # Damaged msgpack fails in many ways: all mean that this is no model.
+            raise ValueError(f"Can't load the model of '{self.name}' from {source}: {error}") from (
+                error
+            )

@@ -1,0 +1,124 @@
+"""From Docs to batches of ids."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..models.language_model import LanguageBatch
+from ..vocabularies import BOS, EOS, PAD
+from ..windows import Window
+
+def pad_texts(
+    texts: Sequence[np.ndarray], before: Sequence[int], ends: Sequence[bool]
+) -> LanguageBatch:
+    """A batch in which each symbol is predicted from those before it.
+
+    texts (Sequence[np.ndarray]): The ids of each text.
+    before (Sequence[int]): The symbol before each text.
+    ends (Sequence[bool]): Whether `</s>` follows it.
+    """
+    lengths = np.array([len(ids) + end for ids, end in zip(texts, ends, strict=True)])
+    shape = len(texts), int(lengths.max(initial=0))
+    targets = np.full(shape, PAD, dtype=np.int64)
+    for row, ids in enumerate(texts):
+        targets[row, : len(ids)] = ids
+        if ends[row]:
+            targets[row, len(ids)] = EOS
+    inputs = np.full(shape, PAD, dtype=np.int64)
+    inputs[:, 1:] = targets[:, :-1]
+    if shape[1]:
+        inputs[:, 0] = before
+    return LanguageBatch(inputs, targets, lengths)
+
+
+def in_time_chunks(batch: LanguageBatch, size: int) -> Iterator[tuple[np.ndarray, LanguageBatch]]:
+    """Cut a batch into pieces of at most `size` columns. Rows that have ended are left
+    out of later pieces: yields the rows that are in, and the piece."""
+    for first in range(0, batch.targets.shape[1], size):
+        rows = np.flatnonzero(batch.lengths > first)
+        lengths = np.minimum(batch.lengths[rows] - first, size)
+        columns = slice(first, first + int(lengths.max()))
+        yield rows, LanguageBatch(batch.inputs[rows, columns], batch.targets[rows, columns], lengths)
+
+
+def by_padded_size(lengths: Sequence[int], limit: int, extra: int = 0) -> Iterable[list[int]]:
+    """Sort into groups of similar length, each with (rows x (longest + extra)) within a
+    limit, or with a single row.
+
+    YIELDS (list[int]): Indices into `lengths`.
+    """
+    group: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if group and (len(group) + 1) * (lengths[index] + extra) > limit:
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group
+
+
+class CarriedState:
+    """Hidden states at the ends of windows, for the windows that follow them."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self._rows: dict[tuple[str, int], int] = {}
+        self._state: tuple[torch.Tensor, ...] = ()
+        self._last = np.empty(0, dtype=np.int64)
+
+    def begin(
+        self, windows: Sequence[Window | None], start: tuple[torch.Tensor, ...]
+    ) -> tuple[tuple[torch.Tensor, ...], list[int]]:
+        """The states in which windows begin, and the symbols before them.
+
+        windows (Sequence[Window | None]): The windows.
+        start (tuple[Tensor]): The states at the beginning of a text, batch first.
+        """
+        places = [self._rows.get((w.source, w.start)) if w else None for w in windows]
+        if all(place is None for place in places):
+            return start, [BOS] * len(places)
+        if places == list(range(len(self._last))):
+            return self._state, self._last.tolist()
+        known = [row for row, place in enumerate(places) if place is not None]
+        found = torch.tensor([place for place in places if place is not None])
+        state = tuple(
+            new.index_copy(0, torch.tensor(known, device=new.device), old[found.to(old.device)])
+            for new, old in zip(start, self._state, strict=True)
+        )
+        return state, [BOS if place is None else int(self._last[place]) for place in places]
+
+    def remember(
+        self,
+        windows: Sequence[Window | None],
+        state: tuple[torch.Tensor, ...],
+        batch: LanguageBatch,
+    ) -> None:
+        """Keep the states in which windows ended. Only of those as long as the longest:
+        behind the others there was padding."""
+        self._state = state
+        self._last = batch.targets[:, -1]
+        full = batch.lengths == batch.targets.shape[1]
+        self._rows = {
+            (window.source, window.stop): row
+            for row, window in enumerate(windows)
+            if window is not None and full[row] and not window.is_last
+        }
+
+    # For checkpoints
+
+    def to_tensors(self) -> dict[str, Any]:
+        """Everything kept: tensors, and what says to whom they belong."""
+        tensors = {f"state/{i}": item for i, item in enumerate(self._state)}
+        keys = [[source, stop, row] for (source, stop), row in self._rows.items()]
+        return {"tensors": {**tensors, "last": torch.from_numpy(self._last.copy())}, "keys": keys}
+
+    def from_tensors(self, data: dict[str, Any], device: torch.device) -> None:
+        tensors = dict(data["tensors"])
+        self._last = tensors.pop("last").numpy().copy()
+        ordered = sorted(tensors, key=lambda name: int(name.rpartition("/")[2]))
+        self._state = tuple(tensors[name].clone().to(device) for name in ordered)
+        self._rows = {(source, int(stop)): int(row) for source, stop, row in data["keys"]}

@@ -1,0 +1,92 @@
+"""Reading text files that come from anywhere: found by path, directory or glob, plain or
+gzip, of any size, in bounded memory, with errors that say where the fault is."""
+
+import codecs
+import glob
+import gzip
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+_BLOCK = 1 << 20
+_SUFFIXES = (".txt", ".text", ".md", ".txt.gz", ".text.gz", ".md.gz")
+
+
+def find_text_files(path: str | Path | Iterable[str | Path]) -> list[Path]:
+    """The files that a path stands for, in a fixed order.
+
+    path (str | Path | Iterable): A file; a directory, searched for text files at any
+        depth; a glob pattern; or several of these.
+    RAISES (ValueError): If there is none.
+    """
+    if not isinstance(path, str | Path):
+        return [found for item in path for found in find_text_files(item)]
+    place = Path(path)
+    if place.is_file():
+        return [place]
+    if place.is_dir():
+        found = sorted(p for p in place.rglob("*") if p.is_file() and p.name.endswith(_SUFFIXES))
+        if not found:
+            raise ValueError(f"There is no text file ({', '.join(_SUFFIXES)}) in {place}")
+        return found
+    found = sorted(Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file())
+    if not found:
+        raise ValueError(f"There is no file {path!s}, nor any that this matches as a pattern")
+    return found
+
+
+def read_blocks(path: Path) -> Iterator[str]:
+    """The text of a file, in pieces of about a million characters. As in Python's text
+    mode, every end of a line becomes "\\n"; a byte order mark is dropped.
+
+    path (Path): The file, UTF-8; decompressed if its name ends in ".gz".
+    RAISES (ValueError): If it is not UTF-8, with the offset of the byte in question, or
+        not gzip.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("strict")
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
+    offset = 0
+    with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as file:
+        while True:
+            try:
+                data = file.read(_BLOCK)
+            except (gzip.BadGzipFile, EOFError) as error:
+                raise ValueError(f"{path} is not a complete gzip file: {error}") from error
+            pending = len(decoder.getstate()[0])
+            try:
+                text = decoder.decode(data, final=not data)
+            except UnicodeDecodeError as error:
+                place = offset - pending + error.start
+                raise ValueError(
+                    f"{path} is not valid UTF-8: byte 0x{error.object[error.start]:02x} at offset "
+                    f"{place}{' of the decompressed text' if path.suffix == '.gz' else ''} "
+                    f"({error.reason}). Convert it, for instance with iconv -f latin1 -t utf8."
+                ) from error
+            if offset == 0:
+                text = text.removeprefix("\ufeff")
+            offset += len(data)
+            text = newlines.decode(text, final=not data)
+            if text:
+                yield text
+            if not data:
+                return
+
+
+def count_length(path: Path) -> int:
+    """The number of characters of a file."""
+    return sum(len(block) for block in read_blocks(path))
+
+
+def read_range(path: Path, start: int, stop: int | None) -> Iterator[str]:
+    """The characters of a file from `start` to before `stop`, in pieces."""
+    position = 0
+    for block in read_blocks(path):
+        end = position + len(block)
+        if end > start:
+            first = max(0, start - position)
+            last = len(block) if stop is None else min(len(block), stop - position)
+            if last > first:
+                yield block[first:last]
+        position = end
+        if stop is not None and position >= stop:
+            return
