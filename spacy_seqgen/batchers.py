@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import islice, pairwise
 
 from spacy.training import Example
 
@@ -45,11 +45,7 @@ def _streams(examples: list[Example], rows: int) -> Iterator[list[Example]]:
     length, longer = divmod(len(examples), rows)
     starts = [row * length + min(row, longer) for row in range(rows + 1)]
     for step in range(length + (longer > 0)):
-        yield [
-            examples[first + step]
-            for first, end in zip(starts, starts[1:], strict=False)
-            if first + step < end
-        ]
+        yield [examples[first + step] for first, end in pairwise(starts) if first + step < end]
 
 
 def _place(example: Example) -> tuple[str, int]:

@@ -85,8 +85,11 @@ def get_bits_per_char(doc: Doc) -> float | None:
 
 def get_perplexity(doc: Doc) -> float | None:
     bits = get_bits_per_char(doc)
-    if bits is None:
-        return None
+    return None if bits is None else perplexity_of(bits)
+
+
+def perplexity_of(bits: float) -> float:
+    """Perplexity per character, from bits per character."""
     return 2.0**bits if bits < 1000 else math.inf
 
 

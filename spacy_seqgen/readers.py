@@ -202,10 +202,13 @@ def _shuffled(items: Iterable[Any], size: int, rng: random.Random) -> Iterator[A
 
 
 def _check_bound(name: str, value: int | float | None) -> None:
-    if value is not None and (value < 0 or isinstance(value, float) and value > 1):
+    if value is None:
+        return
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or value < 0 or (isinstance(value, float) and value > 1):
         raise ValueError(
-            f"{name} must be a number of characters (int) or a share from 0.0 to 1.0 (float), "
-            f"got {value!r}"
+            f"{name} must be a number of characters (an int, such as 5000) or a share (a float "
+            f"from 0.0 to 1.0, written with a leading 0), got {value!r}"
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from spacy.training import Example
 
-from .outputs import ACCURACY, SURPRISAL
+from .outputs import ACCURACY, SURPRISAL, perplexity_of
 
 
 def make_language_model_scorer() -> Callable[..., dict[str, Any]]:
@@ -40,7 +40,7 @@ def score_language_model(examples: Iterable[Example], **kwargs: Any) -> dict[str
     mean = bits / chars
     return {
         "bits_per_char": mean,
-        "perplexity": 2.0 ** min(mean, 1000.0),
+        "perplexity": perplexity_of(mean),
         "char_probability": 2.0**-mean,
         "char_accuracy": correct / chars,
     }

@@ -233,9 +233,7 @@ class Characters(Vocabulary):
         self._table[codes] = np.arange(first, len(symbols))
 
 
-def make_characters(
-    nfc: bool = False, lowercase: bool = False, min_count: int = 1
-) -> Characters:
+def make_characters(nfc: bool = False, lowercase: bool = False, min_count: int = 1) -> Characters:
     """Registered as `spacy-seqgen.Characters.v1` (`@misc`)."""
     return Characters(nfc=nfc, lowercase=lowercase, min_count=min_count)
 

@@ -24,19 +24,21 @@ class Suppress:
     """Symbols that are never generated, such as `<pad>` and `<unk>`.
 
     ids (Sequence[int]): The symbols.
-    until (int): Only during the first `until` steps; None means always.
+    until (int | None): Only during the first `until` steps; None means always.
     """
 
     def __init__(self, ids: Sequence[int], until: int | None = None):
         self.ids = list(ids)
         self.until = until
+        self._added: Tensor | None = None
 
     def __call__(self, logits: Tensor, generated: Tensor) -> Tensor:
         if self.until is not None and generated.shape[1] >= self.until:
             return logits
-        logits = logits.clone()
-        logits[:, self.ids] = NEVER
-        return logits
+        if self._added is None or self._added.shape != logits.shape[1:]:
+            self._added = torch.zeros_like(logits[0])
+            self._added[self.ids] = NEVER
+        return logits + self._added
 
 
 class RepetitionPenalty:
@@ -82,8 +84,10 @@ class Temperature:
         self.temperature = temperature
 
     def __call__(self, logits: Tensor, generated: Tensor) -> Tensor:
-        # The largest becomes 0 first, so that no temperature can make it infinite.
-        return (logits - logits.amax(-1, keepdim=True)) / self.temperature
+        if self.temperature < 1e-3:
+            # The largest becomes 0 first, so that no temperature can make it infinite.
+            logits = logits - logits.amax(-1, keepdim=True)
+        return logits / self.temperature
 
 
 class TopK:
@@ -141,7 +145,7 @@ class TypicalP:
 
 def _keep_mass(logits: Tensor, preference: Tensor, p: float) -> Tensor:
     """Keep symbols in the order of preference until their probability reaches p."""
-    order = preference.argsort(-1, descending=True, stable=True)
+    order = preference.argsort(dim=-1, descending=True, stable=True)
     probs = logits.softmax(-1).gather(-1, order)
     reached = probs.cumsum(-1) - probs >= p
     reached[:, 0] = False  # at least one is kept
@@ -159,6 +163,16 @@ def allow_end_if_nothing_else(scores: Tensor, end: int) -> Tensor:
     return scores
 
 
+def suppressing(
+    options: GenerationOptions, suppress: Sequence[int], end: int
+) -> list[LogitsTransform]:
+    """What may not be chosen: some symbols never, the end not before `min_length`."""
+    chain: list[LogitsTransform] = [Suppress(suppress)]
+    if options.min_length:
+        chain.append(Suppress([end], until=options.min_length))
+    return chain
+
+
 def make_transforms(
     options: GenerationOptions, suppress: Sequence[int], end: int
 ) -> list[LogitsTransform]:
@@ -168,7 +182,8 @@ def make_transforms(
     options (GenerationOptions): The options.
     suppress (Sequence[int]): Symbols never to be generated.
     end (int): The symbol that ends a text; held back until `min_length`.
-    RETURNS (list): The transforms; empty if they would do no more than `Suppress`.
+    RETURNS (list): The transforms; empty if they would do no more than `suppressing`,
+        which a search does in its own, faster way.
     """
     chain: list[LogitsTransform] = []
     if options.repetition_penalty != 1:
@@ -185,7 +200,7 @@ def make_transforms(
     if options.typical_p < 1:
         filters.append(TypicalP(options.typical_p))
     if filters and options.temperature:
-        chain += [Temperature(options.temperature), *filters]
-    if chain:
-        chain[:0] = [Suppress(suppress), Suppress([end], until=options.min_length)]
-    return chain
+        if options.temperature != 1:
+            chain.append(Temperature(options.temperature))
+        chain += filters
+    return suppressing(options, suppress, end) + chain if chain else []

@@ -114,11 +114,12 @@ class GenerationOptions:
                 f"num_samples ({self.num_samples}) must not exceed beam_size ({self.beam_size}): "
                 "a beam returns no more texts than it keeps"
             )
-        for name, off in (("top_k", 0), ("top_p", 1.0), ("min_p", 0.0), ("typical_p", 1.0)):
-            if getattr(self, name) != off:
+        off = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0}
+        for name, value in off.items():
+            if getattr(self, name) != value:
                 raise ValueError(
-                    f"{name} ({getattr(self, name)}) restricts sampling and means nothing with "
-                    f"beam_size {self.beam_size}: leave out one of them"
+                    f"{name} ({getattr(self, name)}) belongs to sampling and means nothing with "
+                    f"beam_size {self.beam_size}: leave one of them out"
                 )
 
     @classmethod
@@ -134,8 +135,9 @@ class GenerationOptions:
         return cls(**config)
 
     @property
-    def is_greedy(self) -> bool:
-        return self.beam_size == 1 and self.temperature == 0
+    def is_filtered(self) -> bool:
+        """Whether an option leaves symbols out of the choice by their probability."""
+        return bool(self.top_k or self.top_p < 1 or self.min_p or self.typical_p < 1)
 
 
 _TYPES = {

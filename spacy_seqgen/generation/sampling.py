@@ -137,21 +137,24 @@ class Sampler:
         added = torch.from_numpy(noise).to(values.device)
         history = torch.from_numpy(generated).to(values.device)
         scores = self._scores(values, added, history)
-        two = scores.topk(2)
-        ids = two.indices[:, 0]
-        if len(ids) > 1:
+        if len(noise) == 1:
+            chosen = scores.argmax(1)
+        else:
+            two = scores.topk(2)
+            chosen = two.indices[:, 0]
             sure = two.values[:, 0] - two.values[:, 1] > TOLERANCE
             if self.transforms:
-                sure &= self._is_stable(values, added, history, ids)
+                sure &= self._is_stable(values, added, history, chosen)
             certain &= sure.cpu().numpy()
-        return ids.numpy() if isinstance(logits, np.ndarray) else ids
+        return chosen.numpy() if isinstance(logits, np.ndarray) else chosen
 
     def _scores(
         self, logits: torch.Tensor, noise: torch.Tensor, generated: torch.Tensor
     ) -> torch.Tensor:
         for transform in self.transforms:
             logits = transform(logits, generated)
-        return allow_end_if_nothing_else(logits + noise, self.noise.end)
+        scores = logits + noise
+        return allow_end_if_nothing_else(scores, self.noise.end) if self.transforms else scores
 
     def _is_stable(
         self,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .beam import Beam
-from .logits import NEVER, Suppress, Temperature, make_transforms
+from .logits import NEVER, make_transforms, suppressing
 from .noise import Noise, row_key
 from .options import GenerationOptions
 from .results import Hypothesis
@@ -51,9 +51,7 @@ class Search:
         self.transforms = make_transforms(options, symbols.suppress, symbols.end)
         self.stop: StopStrings | None = None
         if options.stop:
-            self.stop = StopStrings(
-                options.stop, symbols.texts, symbols.decode, options.min_length
-            )
+            self.stop = StopStrings(options.stop, symbols.texts, symbols.decode, options.min_length)
 
     @property
     def conditions(self) -> list[StopCondition]:
@@ -135,11 +133,12 @@ class Search:
 
     def _sampler(self, keys: Sequence[int]) -> Sampler:
         options, symbols = self.options, self.symbols
-        divided = any(isinstance(item, Temperature) for item in self.transforms)
         noise = Noise(
             keys,
             len(symbols.texts),
-            scale=1.0 if divided else options.temperature,
+            # Where a filter has seen the logits divided by the temperature, they are;
+            # otherwise to multiply the noise comes to the same and costs nothing.
+            scale=1.0 if options.is_filtered and options.temperature else options.temperature,
             suppress=symbols.suppress,
             end=symbols.end,
             min_length=options.min_length,
@@ -154,10 +153,6 @@ class Search:
 
     def _beam(self) -> Beam:
         options, symbols = self.options, self.symbols
-        always = [
-            Suppress(symbols.suppress),
-            Suppress([symbols.end], until=options.min_length),
-        ]
         return Beam(
             self.step,
             size=options.beam_size,
@@ -165,7 +160,7 @@ class Search:
             alpha=options.length_alpha,
             end=symbols.end,
             max_length=options.max_length,
-            transforms=self.transforms or always,
+            transforms=self.transforms or suppressing(options, symbols.suppress, symbols.end),
             conditions=self.conditions,
         )
 

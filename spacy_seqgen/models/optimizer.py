@@ -32,7 +32,7 @@ class NativeStep:
         self.parameters = dict(net.named_parameters())
         self._padding = list(_padding_rows(net))
         self._torch: torch.optim.Optimizer | None = None
-        self._source: Optimizer | None = None
+        self.source: Optimizer | None = None
         self._kind: tuple[str, bool] | None = None
 
     def step(self, optimizer: Optimizer) -> None:
@@ -65,9 +65,9 @@ class NativeStep:
     def _configured(self, optimizer: Optimizer) -> torch.optim.Optimizer:
         """The PyTorch optimizer, with the values the schedules have reached."""
         kind = _kind_of(optimizer), bool(optimizer.L2_is_weight_decay)
-        if self._torch is None or optimizer is not self._source or kind != self._kind:
+        if self._torch is None or optimizer is not self.source or kind != self._kind:
             self._torch = _make_torch_optimizer(*kind, self._groups())
-            self._source, self._kind, self.updates = optimizer, kind, 0
+            self.source, self._kind, self.updates = optimizer, kind, 0
         for group in self._torch.param_groups:
             group["lr"] = float(optimizer.learn_rate)
             group["weight_decay"] = float(optimizer.L2) if group["decays"] else 0.0
@@ -119,7 +119,7 @@ class NativeStep:
                 self.updates = int(value)
                 continue
             parameter = self.parameters.get(name)
-            if parameter is None or value.ndim and value.shape != parameter.shape:
+            if parameter is None or (value.ndim and value.shape != parameter.shape):
                 raise ValueError(f"The optimizer state {path!r} does not fit the model.")
             target = parameter.device if value.ndim else value.device
             native.state[parameter][key] = value.clone().to(target)

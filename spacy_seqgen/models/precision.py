@@ -40,8 +40,8 @@ def resolve_precision(precision: str, device: torch.device) -> str:
         return "bf16"
     if precision == "bf16":
         warnings.warn(
-            f"precision = \"bf16\" is computed in fp32: this {device.type} has no bfloat16 "
-            "arithmetic. Set precision to \"auto\" or \"fp32\" to silence this.",
+            f'precision = "bf16" is computed in fp32: this {device.type} has no bfloat16 '
+            'arithmetic. Set precision to "auto" or "fp32" to silence this.',
             stacklevel=2,
         )
     return "fp32"
@@ -63,9 +63,7 @@ def full_precision(device: torch.device) -> Iterator[None]:
     """A context for exact results: no autocast, and no TF32 inside cuDNN."""
     with torch.autocast(device.type, enabled=False):
         if device.type == "cuda":
-            with torch.backends.cudnn.flags(
-                enabled=torch.backends.cudnn.enabled, allow_tf32=False
-            ):
+            with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
                 yield
         else:
             yield

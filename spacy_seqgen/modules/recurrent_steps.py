@@ -39,7 +39,7 @@ class RecurrentSteps:
         self.hidden = rnn.hidden_size
         self.layers = rnn.num_layers
         weights = [self._layer(rnn, layer) for layer in range(self.layers)]
-        self.table = embedding @ weights[0][0] + weights[0][2]
+        self.table = (embedding @ weights[0][0] + weights[0][2]).astype(np.float32)
         above = [(w_in, b_in) for w_in, _, b_in, _ in weights[1:]] + [(output, bias)]
         # One more row for the biases: hidden states have a last column of ones.
         self.products = [
@@ -49,9 +49,9 @@ class RecurrentSteps:
             )
             for (_, recurrent, _, own_bias), (up, up_bias) in zip(weights, above, strict=True)
         ]
-        self._torch_products = [torch.from_numpy(item) for item in self.products]
-        self._buffers: dict[str, Any] = {}
-        self._rows = -1
+        self._rows = 0
+        self._bound: Arrays | None = None
+        self._layers: list[_LayerViews] = []
 
     def prepare(self, state: tuple[torch.Tensor, ...]) -> Arrays:
         """Turn a state of the module, (batch, layers, hidden), into one for `step`."""
@@ -63,40 +63,49 @@ class RecurrentSteps:
         RETURNS (tuple): Logits of shape (rows, symbols), valid until the next step, and
             the state, which is the old one, overwritten.
         """
-        if len(ids) != self._rows:
-            self._allocate(len(ids))
+        if state is not self._bound:
+            self._bind(state)
+        self.table.take(ids, 0, self._first, "clip")
+        for layer in self._layers:
+            self._cell(layer.below, layer.kept, layer.own, layer.hidden)
+            if self._rows <= _FEW_ROWS:
+                np.dot(layer.inputs, layer.weights, layer.product)
+            else:
+                torch.mm(layer.torch_inputs, layer.torch_weights, out=layer.torch_product)
+        return self._layers[-1].above, state
+
+    def _bind(self, state: Arrays) -> None:
+        """Make the views of a state that the steps after this one use again and again."""
+        rows, n = len(state[0]), self.hidden
+        if rows != self._rows:
+            self._rows = rows
+            self._first = np.empty((rows, self.gates), dtype=np.float32)
+            self._work = np.empty((rows, n), dtype=np.float32)
+            self._torch_work = torch.from_numpy(self._work)
+            self._allocate_gates(rows)
+        self._bound, self._layers = state, []
         below = self._first
-        np.take(self.table, ids, 0, below, "clip")
-        for layer in range(self.layers):
+        for layer, weights in enumerate(self.products):
             kept, product = state[2 * layer], state[2 * layer + 1]
-            self._cell(below, kept, product[:, : self.gates], self._inputs[layer])
-            self._multiply(layer, product)
-            below = product[:, self.gates :]
-        return below, state
+            self._layers.append(_LayerViews(below, kept, product, weights, n, self.gates))
+            below = self._layers[-1].above
+
+    def _allocate_gates(self, rows: int) -> None:
+        raise NotImplementedError
 
     def _cell(self, below: np.ndarray, kept: np.ndarray, own: np.ndarray, out: np.ndarray) -> None:
+        """One layer, without its matrix product.
+
+        below (np.ndarray): Shape (rows, gates): what comes from below.
+        kept (np.ndarray): Shape (rows, hidden): what the layer keeps; overwritten.
+        own (np.ndarray): Shape (rows, gates): what comes from its own past.
+        out (np.ndarray): Shape (rows, hidden): where to put the hidden state.
+        """
         raise NotImplementedError
 
     def _layer(self, rnn: nn.Module, layer: int) -> Arrays:
         """Weights from below and from the past, (in, gates), and their biases."""
         raise NotImplementedError
-
-    def _allocate(self, rows: int) -> None:
-        self._rows = rows
-        self._first = np.empty((rows, self.gates), dtype=np.float32)
-        self._inputs = [np.ones((rows, self.hidden + 1), np.float32) for _ in self.products]
-        self._torch_inputs = [torch.from_numpy(item) for item in self._inputs]
-        self._gates = np.empty((rows, self.gates), dtype=np.float32)
-        self._torch_gates = torch.from_numpy(self._gates)
-        self._work = np.empty((rows, self.hidden), dtype=np.float32)
-        self._torch_work = torch.from_numpy(self._work)
-
-    def _multiply(self, layer: int, out: np.ndarray) -> None:
-        if self._rows <= _FEW_ROWS:
-            np.dot(self._inputs[layer], self.products[layer], out)
-        else:
-            product = self._torch_products[layer]
-            torch.mm(self._torch_inputs[layer], product, out=torch.from_numpy(out))
 
     def _products_of(self, hidden: torch.Tensor) -> list[np.ndarray]:
         """The matrix products of given hidden states, (batch, layers, hidden)."""
@@ -140,19 +149,25 @@ class LSTMSteps(RecurrentSteps):
         kept = [cell[:, layer].numpy() * np.float32(0.5) for layer in range(self.layers)]
         return tuple(item for pair in zip(kept, products, strict=True) for item in pair)
 
+    def _allocate_gates(self, rows: int) -> None:
+        n = self.hidden
+        self._gates = np.empty((rows, 4 * n), dtype=np.float32)
+        self._torch_gates = torch.from_numpy(self._gates)
+        parts = (self._gates[:, k * n : (k + 1) * n] for k in range(4))
+        self._input, self._forget, self._output, self._candidate = parts
+
     def _cell(self, below: np.ndarray, kept: np.ndarray, own: np.ndarray, out: np.ndarray) -> None:
-        n, gates, work = self.hidden, self._gates, self._work
-        np.add(below, own, gates)
+        work = self._work
+        np.add(below, own, self._gates)
         self._torch_gates.sigmoid_()
-        candidate = gates[:, 3 * n :]
-        np.subtract(candidate, 0.5, work)
-        np.multiply(work, gates[:, :n], work)
-        np.multiply(kept, gates[:, n : 2 * n], kept)
+        np.subtract(self._candidate, 0.5, work)
+        np.multiply(work, self._input, work)
+        np.multiply(kept, self._forget, kept)
         np.add(kept, work, kept)
         np.multiply(kept, 4.0, work)
         self._torch_work.sigmoid_()
         np.subtract(work, 0.5, work)
-        np.multiply(work, gates[:, 2 * n : 3 * n], out[:, :n])
+        np.multiply(work, self._output, out)
 
 
 class GRUSteps(RecurrentSteps):
@@ -181,19 +196,46 @@ class GRUSteps(RecurrentSteps):
         kept = [hidden[:, layer].numpy().copy() for layer in range(self.layers)]
         return tuple(item for pair in zip(kept, products, strict=True) for item in pair)
 
+    def _allocate_gates(self, rows: int) -> None:
+        n = self.hidden
+        self._gates = np.empty((rows, 2 * n), dtype=np.float32)
+        self._torch_gates = torch.from_numpy(self._gates)
+        self._reset, self._update = self._gates[:, :n], self._gates[:, n:]
+
     def _cell(self, below: np.ndarray, kept: np.ndarray, own: np.ndarray, out: np.ndarray) -> None:
-        n, gates, work = self.hidden, self._gates, self._work
-        np.add(below[:, : 2 * n], own[:, : 2 * n], gates[:, : 2 * n])
-        self._torch_gates[:, : 2 * n].sigmoid_()
-        np.multiply(gates[:, :n], own[:, 2 * n :], work)
+        n, work = self.hidden, self._work
+        np.add(below[:, : 2 * n], own[:, : 2 * n], self._gates)
+        self._torch_gates.sigmoid_()
+        np.multiply(self._reset, own[:, 2 * n :], work)
         np.add(work, below[:, 2 * n :], work)
         self._torch_work.sigmoid_()
         np.multiply(work, 2.0, work)
         np.subtract(work, 1.0, work)
         np.subtract(kept, work, kept)
-        np.multiply(kept, gates[:, n : 2 * n], kept)
+        np.multiply(kept, self._update, kept)
         np.add(kept, work, kept)
-        out[:, :n] = kept
+        out[:] = kept
+
+
+class _LayerViews:
+    """The arrays of one layer, as views that are made once for many steps."""
+
+    def __init__(
+        self,
+        below: np.ndarray,
+        kept: np.ndarray,
+        product: np.ndarray,
+        weights: np.ndarray,
+        hidden: int,
+        gates: int,
+    ):
+        self.below, self.kept, self.product, self.weights = below, kept, product, weights
+        self.own, self.above = product[:, :gates], product[:, gates:]
+        self.inputs = np.ones((len(kept), hidden + 1), dtype=np.float32)
+        self.hidden = self.inputs[:, :hidden]
+        self.torch_inputs = torch.from_numpy(self.inputs)
+        self.torch_weights = torch.from_numpy(weights)
+        self.torch_product = torch.from_numpy(product)
 
 
 def _weights(rnn: nn.Module, layer: int) -> Arrays:

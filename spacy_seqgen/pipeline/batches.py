@@ -10,6 +10,7 @@ from ..models.language_model import LanguageBatch
 from ..vocabularies import BOS, EOS, PAD
 from ..windows import Window
 
+
 def pad_texts(
     texts: Sequence[np.ndarray], before: Sequence[int], ends: Sequence[bool]
 ) -> LanguageBatch:
@@ -40,7 +41,10 @@ def in_time_chunks(batch: LanguageBatch, size: int) -> Iterator[tuple[np.ndarray
         rows = np.flatnonzero(batch.lengths > first)
         lengths = np.minimum(batch.lengths[rows] - first, size)
         columns = slice(first, first + int(lengths.max()))
-        yield rows, LanguageBatch(batch.inputs[rows, columns], batch.targets[rows, columns], lengths)
+        yield (
+            rows,
+            LanguageBatch(batch.inputs[rows, columns], batch.targets[rows, columns], lengths),
+        )
 
 
 def by_padded_size(lengths: Sequence[int], limit: int, extra: int = 0) -> Iterable[list[int]]:

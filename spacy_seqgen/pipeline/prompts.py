@@ -40,9 +40,7 @@ class Prompts:
     def _last(ids: np.ndarray) -> int:
         return int(ids[-1]) if len(ids) else BOS
 
-    def _read(
-        self, texts: Sequence[np.ndarray]
-    ) -> tuple[Any, list[np.ndarray], list[np.ndarray]]:
+    def _read(self, texts: Sequence[np.ndarray]) -> tuple[Any, list[np.ndarray], list[np.ndarray]]:
         shim = self.model.shims[0]
         batch = pad_texts(texts, [BOS] * len(texts), [False] * len(texts))
         nats = np.zeros(batch.targets.shape, dtype=np.float64)
@@ -73,6 +71,5 @@ def put_rows(
     """A copy of a state with some rows replaced."""
     index = torch.from_numpy(rows)
     return tuple(
-        old.index_copy(0, index.to(old.device), new)
-        for old, new in zip(state, values, strict=True)
+        old.index_copy(0, index.to(old.device), new) for old, new in zip(state, values, strict=True)
     )

@@ -1,0 +1,107 @@
+"""What several commands need."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import srsly
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Corpus, Example
+from spacy.util import load_model
+from wasabi import msg
+
+from ..readers import create_plain_text_reader
+from ..textfiles import find_text_files, read_blocks
+
+
+def load_pipeline(model: str) -> Language:
+    """Load a pipeline, or end with a message that says why not."""
+    try:
+        return load_model(model)
+    except (OSError, ValueError) as error:
+        msg.fail(f"Can't load the pipeline '{model}'", str(error), exits=1)
+
+
+def find_component(nlp: Language, factory: str, name: str | None) -> tuple[str, Any]:
+    """The component of a kind, by name or as the only one there is."""
+    names = [n for n in nlp.component_names if nlp.get_pipe_meta(n).factory == factory]
+    if name is None and len(names) == 1:
+        name = names[0]
+    if name not in names:
+        asked = f" named '{name}'" if name else ""
+        there = f"Those of that kind: {names}. Choose with --component" if names else (
+            f"Its components: {nlp.component_names}"
+        )  # fmt: skip
+        msg.fail(f"The pipeline has no single component '{factory}'{asked}", there, exits=1)
+    return name, nlp.get_pipe(name)
+
+
+def read_docs(
+    nlp: Language, path: Path, start: float | int = 0, stop: float | int | None = None
+) -> Iterator[Doc]:
+    """The Docs of a `.spacy` file, the texts of a `.jsonl` file, or running text in pieces
+    of up to 100,000 characters."""
+    if path.suffix == ".jsonl":
+        for number, text in read_jsonl_texts(path):
+            yield make_doc(nlp, text, f"{path}, line {number}")
+    else:
+        for example in read_examples(nlp, path, start, stop):
+            yield example.predicted
+
+
+def read_examples(
+    nlp: Language, path: Path, start: float | int = 0, stop: float | int | None = None
+) -> Iterator[Example]:
+    """As `read_docs`, for evaluation."""
+    if path.suffix == ".jsonl":
+        for doc in read_docs(nlp, path):
+            yield Example(nlp.make_doc(doc.text), doc)
+    elif path.suffix == ".spacy":
+        yield from Corpus(path)(nlp)
+    else:
+        reader = create_plain_text_reader(
+            str(path), window=0, start=start, stop=stop, tokenize=True
+        )
+        yield from reader(nlp)
+
+
+def read_jsonl_texts(path: Path) -> Iterator[tuple[int, str]]:
+    """The field "text" of each line, with the number of the line.
+
+    RAISES (ValueError): If a line has none; names it.
+    """
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            data = srsly.json_loads(line)
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number} is not JSON: {error}") from error
+        if not isinstance(data, dict) or not isinstance(data.get("text"), str):
+            raise ValueError(f'{path}, line {number} has no "text": {line[:80]!r}')
+        yield number, data["text"]
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    rest = ""
+    for file in find_text_files(path):
+        for block in read_blocks(file):
+            *lines, rest = (rest + block).split("\n")
+            yield from lines
+        if rest:
+            yield rest
+        rest = ""
+
+
+def make_doc(nlp: Language, text: str, where: str) -> Doc:
+    """
+    RAISES (ValueError): If the text is not valid Unicode; names where it comes from.
+    """
+    try:
+        return nlp.make_doc(text)
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{where}: the text holds half a surrogate pair at character {error.start}, which is "
+            "not valid Unicode. Remove it, or write U+FFFD instead."
+        ) from error

@@ -1,0 +1,69 @@
+"""`spacy seqgen evaluate`"""
+
+from pathlib import Path
+from typing import Any
+
+import srsly
+from spacy.cli._util import Arg, Opt, setup_gpu
+from wasabi import msg
+
+from . import app
+
+
+@app.command("evaluate")
+def evaluate_cli(
+    # fmt: off
+    model: str = Arg(..., help="Name or path of a pipeline"),
+    path: Path = Arg(
+        ..., help='Evaluation data: .spacy, .jsonl with "text", or running text', exists=True
+    ),
+    start: str = Opt(
+        "0",
+        "--start",
+        help="Where to begin in running text: a number of characters, or a share such as 0.9",
+    ),
+    stop: str = Opt("1.0", "--stop", help="Where to end, likewise"),
+    output: Path | None = Opt(
+        None, "--output", "-o", help="Write the scores as JSON", dir_okay=False
+    ),
+    use_gpu: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
+    # fmt: on
+) -> None:
+    """
+    Evaluate a pipeline and show every score of every component.
+
+    `spacy evaluate` shows only the scores that spaCy itself knows, and reads .spacy
+    files only. Example:
+
+    python -m spacy seqgen evaluate training/char_lm/model-best corpus/dev.txt
+    """
+    from .common import load_pipeline, read_examples
+    from .score import _parse_bound
+
+    setup_gpu(use_gpu, silent=True)
+    nlp = load_pipeline(model)
+    for name in nlp.pipe_names:
+        pipe = nlp.get_pipe(name)
+        if hasattr(pipe, "generate_text"):
+            pipe.generate_text = False  # no score needs it
+    try:
+        examples = list(read_examples(nlp, path, _parse_bound(start), _parse_bound(stop)))
+        if not examples:
+            raise ValueError(f"There is no text in {path}")
+        scores = nlp.evaluate(examples, per_component=True)
+    except ValueError as error:
+        msg.fail("Can't evaluate", str(error), exits=1)
+    for name, values in scores.items():
+        if isinstance(values, dict) and values:
+            msg.divider(name)
+            msg.table([(key, _format(value)) for key, value in sorted(values.items())])
+    if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        srsly.write_json(output, scores)
+        msg.good(f"Saved results to {output}")
+
+
+def _format(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "-" if value is None else str(value)

@@ -1,0 +1,36 @@
+"""Learning rate schedules (`@schedules`)."""
+
+import math
+from collections.abc import Iterator
+
+
+def warmup_cosine(
+    initial_rate: float, warmup_steps: int, total_steps: int, final_rate: float = 0.0
+) -> Iterator[float]:
+    """Rises in a straight line, then falls along a half cosine (Loshchilov and Hutter
+    2017, https://arxiv.org/abs/1608.03983, without restarts). Registered as
+    `spacy-seqgen.warmup_cosine.v1` (`@schedules`).
+
+    initial_rate (float): The highest value, reached after the warm-up.
+    warmup_steps (int): Updates until then.
+    total_steps (int): Updates until `final_rate`, the warm-up included.
+    final_rate (float): Where it ends, and stays.
+    """
+    if warmup_steps < 0 or total_steps < 1 or warmup_steps >= total_steps:
+        raise ValueError(
+            f"warmup_steps ({warmup_steps}) must be 0 or more and below total_steps "
+            f"({total_steps}), the number of updates; with max_steps = 0 give total_steps a "
+            "number of its own"
+        )
+    return _warmup_cosine(initial_rate, warmup_steps, total_steps, final_rate)
+
+
+def _warmup_cosine(initial: float, warmup: int, total: int, final: float) -> Iterator[float]:
+    step = 0
+    while True:
+        step += 1
+        if step <= warmup:
+            yield initial * step / warmup
+        else:
+            share = min(1.0, (step - warmup) / (total - warmup))
+            yield final + (initial - final) * 0.5 * (1 + math.cos(math.pi * share))
