@@ -16,11 +16,10 @@ def warmup_cosine(
     total_steps (int): Updates until `final_rate`, the warm-up included.
     final_rate (float): Where it ends, and stays.
     """
-    if warmup_steps < 0 or total_steps < 1 or warmup_steps >= total_steps:
+    if warmup_steps < 0 or total_steps < 1:
         raise ValueError(
-            f"warmup_steps ({warmup_steps}) must be 0 or more and below total_steps "
-            f"({total_steps}), the number of updates; with max_steps = 0 give total_steps a "
-            "number of its own"
+            f"warmup_steps ({warmup_steps}) must be 0 or more and total_steps ({total_steps}) 1 or "
+            "more. Where max_steps is 0, total_steps needs a number of its own."
         )
     return _warmup_cosine(initial_rate, warmup_steps, total_steps, final_rate)
 
@@ -32,5 +31,5 @@ def _warmup_cosine(initial: float, warmup: int, total: int, final: float) -> Ite
         if step <= warmup:
             yield initial * step / warmup
         else:
-            share = min(1.0, (step - warmup) / (total - warmup))
+            share = min(1.0, (step - warmup) / max(1, total - warmup))
             yield final + (initial - final) * 0.5 * (1 + math.cos(math.pi * share))

@@ -248,7 +248,7 @@ def _compose(text: str) -> tuple[str, np.ndarray]:
     starts: list[int] = []
     begin = 0
     for end in range(1, len(text) + 1):
-        if end < len(text) and _may_compose(text[end - 1], text[end]):
+        if end < len(text) and _may_compose(text[max(begin, end - 8) : end], text[end]):
             continue
         cluster = unicodedata.normalize("NFC", text[begin:end])
         out.append(cluster)
@@ -257,14 +257,14 @@ def _compose(text: str) -> tuple[str, np.ndarray]:
     return "".join(out), np.array(starts, dtype=np.int64)
 
 
-def _may_compose(before: str, after: str) -> bool:
+def _may_compose(cluster: str, after: str) -> bool:
     if unicodedata.combining(after):
         return True
-    return not after.isascii() and not (
-        unicodedata.is_normalized("NFC", before + after)
-        and unicodedata.normalize("NFC", before + after)
-        == unicodedata.normalize("NFC", before) + unicodedata.normalize("NFC", after)
-    )
+    if after.isascii():
+        return False
+    together = unicodedata.normalize("NFC", cluster + after)
+    apart = unicodedata.normalize("NFC", cluster) + unicodedata.normalize("NFC", after)
+    return together != apart
 
 
 def _lower(text: str, starts: np.ndarray | None) -> tuple[str, np.ndarray | None]:

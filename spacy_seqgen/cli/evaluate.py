@@ -7,12 +7,11 @@ import srsly
 from spacy.cli._util import Arg, Opt, setup_gpu
 from wasabi import msg
 
-from . import app
+from .app import app
 
 
 @app.command("evaluate")
 def evaluate_cli(
-    # fmt: off
     model: str = Arg(..., help="Name or path of a pipeline"),
     path: Path = Arg(
         ..., help='Evaluation data: .spacy, .jsonl with "text", or running text', exists=True
@@ -27,7 +26,6 @@ def evaluate_cli(
         None, "--output", "-o", help="Write the scores as JSON", dir_okay=False
     ),
     use_gpu: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
-    # fmt: on
 ) -> None:
     """
     Evaluate a pipeline and show every score of every component.

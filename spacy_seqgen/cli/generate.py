@@ -11,12 +11,11 @@ from spacy.cli._util import Arg, Opt, setup_gpu
 from tqdm import tqdm
 from wasabi import msg
 
-from . import app
+from .app import app
 
 
 @app.command("generate")
 def generate_cli(
-    # fmt: off
     model: str = Arg(..., help="Name or path of a pipeline with a text generator"),
     prompts: list[str] = Opt(
         [],
@@ -63,7 +62,6 @@ def generate_cli(
         None, "--component", "-c", help="Name of the text generator, if there are several"
     ),
     use_gpu: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
-    # fmt: on
 ) -> None:
     """
     Continue texts with a language model.
@@ -85,7 +83,7 @@ def generate_cli(
         msg.fail("--stream shows texts, --output writes them: give one of them", exits=1)
     setup_gpu(use_gpu, silent=True)
     nlp = load_pipeline(model)
-    name, pipe = find_component(nlp, "text_generator", component)
+    _, pipe = find_component(nlp, "text_generator", component)
     given: dict[str, Any] = {
         "num_samples": num_samples,
         "max_length": max_length,

@@ -9,12 +9,11 @@ from spacy.cli._util import Arg, Opt, setup_gpu
 from tqdm import tqdm
 from wasabi import msg
 
-from . import app
+from .app import app
 
 
 @app.command("score")
 def score_cli(
-    # fmt: off
     model: str = Arg(..., help="Name or path of a pipeline with a text generator"),
     path: Path = Arg(
         ..., help='Text file (plain or .gz), directory, .jsonl with "text", or .spacy', exists=True
@@ -33,7 +32,6 @@ def score_cli(
         None, "--component", "-c", help="Name of the text generator, if there are several"
     ),
     use_gpu: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
-    # fmt: on
 ) -> None:
     """
     Say how surprising a text is to a language model.

@@ -15,12 +15,11 @@ from spacy.cli._util import (
 from spacy.util import load_config
 from wasabi import msg
 
-from . import app
+from .app import app
 
 
 @app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train_cli(
-    # fmt: off
     ctx: typer.Context,  # only for the overrides
     config_path: Path = Arg(..., help="Path to config file", exists=True, dir_okay=False),
     output_path: Path = Opt(
@@ -34,7 +33,7 @@ def train_cli(
     overwrite: bool = Opt(
         False,
         "--overwrite",
-        help="Begin again, although a training in the output directory is not finished",
+        help="Begin again, although there is a checkpoint; with --resume, only if it is of a finished training or another config",
     ),
     every: int = Opt(
         500, "--checkpoint-every", "-n", min=1, help="Updates between two checkpoints"
@@ -46,7 +45,6 @@ def train_cli(
         help="Path to Python file with additional code (registered functions) to be imported",
     ),
     use_gpu: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
-    # fmt: on
 ) -> None:
     """
     Train a pipeline as `spacy train` does, in a way that can be interrupted.

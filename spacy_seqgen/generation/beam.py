@@ -92,7 +92,7 @@ class Beam:
             if ended.any():
                 done = done.joined(ended.ranked(length_penalty(float(step), self.alpha))).best(k)
             finished = self._is_finished(live, done) | (step == self.max_length)
-            for row in np.flatnonzero(finished):
+            for row in np.flatnonzero(finished).tolist():
                 results[alive[row]] = self._hypotheses(done, row, bool(certain[row]))
             if finished.all():
                 break
@@ -123,8 +123,7 @@ class Beam:
         top = scores.topk(width)
         values, places = top.values.cpu().numpy(), top.indices.cpu().numpy()
         vocabulary = logits.shape[-1]
-        gaps = values[:, :-1] - values[:, 1:]
-        sure = ((gaps > TOLERANCE) | np.isneginf(values[:, 1:])).all(1)
+        sure = _are_apart(values)
         values, places = values[:, : 2 * k], places[:, : 2 * k]
         parents, symbols = places // vocabulary, places % vocabulary
         step_probs = log_probs.view(rows, -1).gather(1, top.indices[:, : 2 * k]).cpu().numpy()
@@ -155,8 +154,8 @@ class Beam:
     def _hypotheses(self, done: "_Pool", row: int, certain: bool) -> list[Hypothesis]:
         scores = done.scores[row]
         order = np.argsort(-scores, kind="stable")[: self.best]
-        gaps = -np.diff(np.sort(scores)[::-1][: self.best + 1])
-        certain = certain and bool((~(gaps <= TOLERANCE)).all())
+        ranked = np.sort(scores)[::-1][: self.best + 1]
+        certain = certain and bool(_are_apart(ranked[None])[0])
         found = []
         for place in order[np.isfinite(scores[order])]:
             reason = _REASONS[done.reasons[row, place]]
@@ -237,6 +236,12 @@ def _pad(array: np.ndarray, steps: int) -> np.ndarray:
     if array.ndim < 3 or array.shape[2] == steps:
         return array
     return np.pad(array, ((0, 0), (0, 0), (0, steps - array.shape[2])))
+
+
+def _are_apart(ranked: np.ndarray) -> np.ndarray:
+    """Whether the values in each row, which fall, differ by more than rounding errors."""
+    first, second = ranked[:, :-1], ranked[:, 1:]
+    return np.all(np.isneginf(second) | (second < first - TOLERANCE), axis=1)
 
 
 def _take(array: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ import torch
 from thinc.api import Model
 
 from ..modules.recurrent_lm import RecurrentLM
+from .precision import check_precision
+from .shim import get_shim
 from .torch_model import TorchSettings, make_torch_model, set_dropout
 
 
@@ -68,6 +70,7 @@ def build_recurrent_lm(
             raise ValueError(f"{name} must be 1 or more, got {value}")
     if cell not in ("lstm", "gru"):
         raise ValueError(f"cell must be 'lstm' or 'gru', got {cell!r}")
+    check_precision(precision)
     make = partial(
         RecurrentLM,
         embedding_size=embedding_size,
@@ -82,7 +85,7 @@ def build_recurrent_lm(
 
 
 def forward(model: Model, batch: LanguageBatch, is_train: bool) -> tuple[Any, Callable]:
-    shim = model.shims[0]
+    shim = get_shim(model)
     inputs, targets = (
         torch.from_numpy(ids).to(shim.device) for ids in (batch.inputs, batch.targets)
     )

@@ -100,7 +100,7 @@ class NativeStep:
         """Moments and step counts, by the name of the parameter they belong to."""
         tensors = {"updates": torch.tensor(self.updates)}
         if self._torch is not None:
-            names = {item: name for name, item in self.parameters.items()}
+            names: dict[Any, str] = {item: name for name, item in self.parameters.items()}
             for parameter, values in self._torch.state.items():
                 for key, value in values.items():
                     tensors[f"{names[parameter]}/{key}"] = torch.as_tensor(value)
@@ -142,7 +142,7 @@ def _make_torch_optimizer(
     return (torch.optim.AdamW if decoupled else torch.optim.Adam)(groups, fused=fused)
 
 
-def _padding_rows(net: nn.Module) -> Iterator[tuple[nn.Parameter, int]]:
+def _padding_rows(net: nn.Module) -> Iterator[tuple[Tensor, int]]:
     """Rows of embeddings that stand for padding, unless they are tied to a softmax,
     where they are weights like others."""
     owners: dict[int, int] = {}

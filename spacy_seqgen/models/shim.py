@@ -12,7 +12,7 @@ from typing import Any
 
 import srsly
 import torch
-from thinc.api import Optimizer
+from thinc.api import Model, Optimizer
 from thinc.shims import PyTorchShim
 from torch import Tensor, nn
 
@@ -26,6 +26,14 @@ FORMAT = "spacy-seqgen.weights.v1"
 # itself (nlp.pipe with n_process > 1). Registered here, before any model exists.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
+def get_shim(model: Model) -> "TorchShim":
+    """The bridge of a model that was initialized."""
+    shim = model.shims[0]
+    if not isinstance(shim, TorchShim):
+        raise TypeError(f"The model '{model.name}' is none of spacy-seqgen")
+    return shim
 
 
 class TorchShim(PyTorchShim):

@@ -1,6 +1,8 @@
 """Weights as bytes, in the safetensors format: tensors and nothing else, so that a model
 from a stranger cannot run code when it is loaded."""
 
+from typing import Any
+
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -20,7 +22,7 @@ def weights_to_bytes(net: nn.Module) -> bytes:
     return save(unique)
 
 
-def weights_from_bytes(net: nn.Module, data: bytes) -> None:
+def weights_from_bytes(net: nn.Module, data: Any) -> None:
     """Load weights into a module, in place.
 
     net (nn.Module): A module of the same shape, on any device.

@@ -2,6 +2,7 @@
 (Mikolov et al. 2010; Graves 2013, https://arxiv.org/abs/1308.0850; Chollet 2018,
 section 8.1)."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from .recurrent_steps import make_recurrent_steps
+from .recurrent_steps import RecurrentSteps, make_recurrent_steps
 
 # Hidden states, batch first, so that rows can be selected like those of anything else:
 # (h, c) for an LSTM and (h,) for a GRU, each of shape (batch, layers, hidden).
@@ -78,7 +79,7 @@ class RecurrentLM(nn.Module):
             with torch.no_grad():
                 self.embedding.weight[pad].zero_()
         self.set_dropout(dropout)
-        self._steps = None
+        self._steps: RecurrentSteps | None = None
 
     def set_dropout(self, rate: float) -> None:
         self.dropout.p = rate
@@ -125,7 +126,7 @@ class RecurrentLM(nn.Module):
         hidden, new_state = self._recur(ids[:, None], state)
         return self._logits(hidden)[0].float(), new_state
 
-    def stepper(self):
+    def stepper(self) -> tuple[Callable, Callable]:
         """The fastest way to generate: (step function, function that prepares a state)."""
         if self._steps is None:
             self._steps = make_recurrent_steps(self)

@@ -35,7 +35,9 @@ class RecurrentSteps:
 
     gates: int  # gates of a cell, times hidden_size
 
-    def __init__(self, rnn: nn.Module, embedding: np.ndarray, output: np.ndarray, bias: np.ndarray):
+    def __init__(
+        self, rnn: nn.RNNBase, embedding: np.ndarray, output: np.ndarray, bias: np.ndarray
+    ):
         self.hidden = rnn.hidden_size
         self.layers = rnn.num_layers
         weights = [self._layer(rnn, layer) for layer in range(self.layers)]
@@ -103,7 +105,7 @@ class RecurrentSteps:
         """
         raise NotImplementedError
 
-    def _layer(self, rnn: nn.Module, layer: int) -> Arrays:
+    def _layer(self, rnn: nn.RNNBase, layer: int) -> Arrays:
         """Weights from below and from the past, (in, gates), and their biases."""
         raise NotImplementedError
 
@@ -129,7 +131,7 @@ class LSTMSteps(RecurrentSteps):
 
     _hidden_scale = 0.5
 
-    def _layer(self, rnn: nn.Module, layer: int) -> Arrays:
+    def _layer(self, rnn: nn.RNNBase, layer: int) -> Arrays:
         n = self.hidden
         self.gates = 4 * n
         order = np.r_[: 2 * n, 3 * n : 4 * n, 2 * n : 3 * n]
@@ -178,7 +180,7 @@ class GRUSteps(RecurrentSteps):
         h = n + z * (h - n)
     """
 
-    def _layer(self, rnn: nn.Module, layer: int) -> Arrays:
+    def _layer(self, rnn: nn.RNNBase, layer: int) -> Arrays:
         n = self.hidden
         self.gates = 3 * n
         scale = np.r_[np.ones(2 * n), np.full(n, 2.0)]
@@ -238,7 +240,7 @@ class _LayerViews:
         self.torch_product = torch.from_numpy(product)
 
 
-def _weights(rnn: nn.Module, layer: int) -> Arrays:
+def _weights(rnn: nn.RNNBase, layer: int) -> Arrays:
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     values = [getattr(rnn, f"{name}_l{layer}") for name in names]
     return tuple(value.detach().double().numpy() for value in values)

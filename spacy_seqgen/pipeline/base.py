@@ -116,7 +116,7 @@ class GeneratingPipe(TrainablePipe):
         util.to_disk(path, serialize, exclude)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "GeneratingPipe":
-        path = util.ensure_path(path)
+        path = Path(path)
         deserialize: dict[str, Callable[[Path], Any]] = {
             "cfg": lambda p: self.cfg.update(srsly.read_json(p)),
             "vocab": lambda p: self.vocab.from_disk(p, exclude=exclude),
@@ -140,6 +140,7 @@ class GeneratingPipe(TrainablePipe):
             self.model.from_bytes(data)
         except Exception as error:
             # Damaged msgpack fails in many ways: all mean that this is no model.
-            raise ValueError(f"Can't load the model of '{self.name}' from {source}: {error}") from (
-                error
-            )
+            raise ValueError(
+                f"Can't load the model of '{self.name}' from {source}: {error} "
+                "(Config, vocabulary and model must come from the same training.)"
+            ) from error

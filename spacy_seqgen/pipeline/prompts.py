@@ -8,6 +8,7 @@ import torch
 from thinc.api import Model
 
 from ..generation.sampling import select_rows
+from ..models.shim import get_shim
 from ..vocabularies import BOS
 from .batches import in_time_chunks, pad_texts
 
@@ -41,9 +42,9 @@ class Prompts:
         return int(ids[-1]) if len(ids) else BOS
 
     def _read(self, texts: Sequence[np.ndarray]) -> tuple[Any, list[np.ndarray], list[np.ndarray]]:
-        shim = self.model.shims[0]
+        shim = get_shim(self.model)
         batch = pad_texts(texts, [BOS] * len(texts), [False] * len(texts))
-        nats = np.zeros(batch.targets.shape, dtype=np.float64)
+        nats = np.zeros(batch.targets.shape, dtype=np.float32)
         correct = np.zeros(batch.targets.shape, dtype=bool)
         with shim.inference() as net:
             state = net.start(len(texts))

@@ -15,6 +15,7 @@ from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
 from ..generation import GenerationOptions, Search, Symbols
 from ..generation.sampling import select_rows
+from ..models.shim import get_shim
 from ..outputs import (
     ACCURACY,
     Continuation,
@@ -267,7 +268,7 @@ class TextGenerator(GeneratingPipe):
         """Add the gradients of a batch, and return its mean loss."""
         windows = [get_window(doc) for doc in docs]
         texts = [self.vocabulary.encode(doc).ids for doc in docs]
-        state = self.model.shims[0].net.start(len(docs))
+        state = get_shim(self.model).net.start(len(docs))
         before = [BOS] * len(docs)
         if self.model.attrs["carry_state"]:
             state, before = self._carried.begin(windows, state)
@@ -294,7 +295,7 @@ class TextGenerator(GeneratingPipe):
         return self._carried.to_tensors()
 
     def set_training_state(self, data: dict[str, Any]) -> None:
-        self._carried.from_tensors(data, self.model.shims[0].device)
+        self._carried.from_tensors(data, get_shim(self.model).device)
 
     # Use
 
@@ -343,7 +344,7 @@ class TextGenerator(GeneratingPipe):
         """
         self.check_initialized()
         prompts = Prompts(self.model, [self.vocabulary.encode(doc).ids])
-        with self.model.shims[0].inference() as net:
+        with get_shim(self.model).inference() as net:
             step, prepare = net.stepper()
             search = self._search(step, replace(self.options, **options))
             yield from search.stream(lambda rows: prompts.start(prepare, rows), doc.text)
@@ -353,7 +354,7 @@ class TextGenerator(GeneratingPipe):
         return max(self.options.num_samples, self.options.beam_size)
 
     def _continue(self, prompts: "Prompts", texts: Sequence[str]) -> list[list[Continuation]]:
-        with self.model.shims[0].inference() as net:
+        with get_shim(self.model).inference() as net:
             step, prepare = net.stepper()
             search = self._search(step, self.options)
             found = search.run(lambda rows: prompts.start(prepare, rows), texts)

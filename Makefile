@@ -1,0 +1,43 @@
+# make demo: everything from nothing: environment, corpus, training, scores, samples, wheel.
+# make test: environment, then the tests.
+# make check: style and types.
+#
+# PYTHON chooses the interpreter (3.10 to 3.13), TORCH the build of PyTorch, for instance
+#   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+
+PYTHON ?= python3
+TORCH ?= $(shell grep '^torch==' requirements.txt)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Models of this size are fastest on one thread; see docs/training.md.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test check install clean
+
+demo: $(READY)
+	$(BIN)/python -m spacy project run all
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+install: $(READY)
+
+# PyTorch first: the others would otherwise choose a build with gigabytes of CUDA.
+$(READY): requirements.txt setup.cfg pyproject.toml
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "Python 3.10 to 3.13 is needed, this is %d.%d: make PYTHON=python3.12" % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install $(TORCH)
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info training packages metrics project.lock

@@ -1,0 +1,11 @@
+"""The group of commands, to which each module of this folder adds one."""
+
+import typer
+
+HELP = """Sequence generation: train, generate, score and evaluate.
+
+What these commands load was saved by `spacy train` or `spacy seqgen train`. Everything
+else, such as `spacy evaluate`, `spacy apply` and `spacy package`, works as always.
+"""
+
+app = typer.Typer(name="seqgen", help=HELP, no_args_is_help=True)

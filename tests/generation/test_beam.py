@@ -1,0 +1,143 @@
+"""Beam search against an exhaustive search over all sequences."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spacy_seqgen.generation import GenerationOptions, Search, Symbols
+from spacy_seqgen.generation.beam import length_penalty
+
+TEXTS = ["<pad>", "<unk>", "<s>", "</s>", "a", "b"]
+SYMBOLS = Symbols(TEXTS, 3, (0, 1, 2), lambda ids: "".join(TEXTS[i] for i in ids))
+SPECIAL = [0, 1, 2]
+
+
+def chain(seed, scale=1.0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(6, 6, generator=generator) * scale
+
+
+def start(rows):
+    return (torch.zeros(len(rows), 1),), np.full(len(rows), 2)
+
+
+def search_beam(table, **options):
+    def step(state, ids):
+        return table[torch.as_tensor(ids)], state
+
+    search = Search(GenerationOptions(**options), step, SYMBOLS)
+    return search.run(start, ["x"])[0]
+
+
+def all_sequences(table, max_length, alpha):
+    """(score, ids, reason) of every sequence there is, the best first."""
+    log_probs = table.log_softmax(-1)
+    found = []
+    for length in range(1, max_length + 1):
+        for ids in itertools.product((3, 4, 5), repeat=length):
+            if 3 in ids[:-1] or (ids[-1] != 3 and length < max_length):
+                continue
+            steps = zip((2, *ids), ids, strict=False)
+            total = sum(float(log_probs[a, b]) for a, b in steps)
+            reason = "end" if ids[-1] == 3 else "length"
+            kept = ids[:-1] if ids[-1] == 3 else ids
+            found.append((total / length_penalty(length, alpha), list(kept), reason))
+    return sorted(found, key=lambda item: -item[0])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.7, 2.0]), st.integers(1, 5))
+def test_a_wide_beam_finds_the_best(seed, alpha, max_length):
+    table = chain(seed)
+    expected = all_sequences(table, max_length, alpha)
+    size = 3**max_length
+    found = search_beam(
+        table, beam_size=max(size, 2), num_samples=2, length_alpha=alpha, max_length=max_length
+    )
+    for hypothesis, (score, ids, reason) in zip(found, expected, strict=False):
+        assert hypothesis.score == pytest.approx(score, abs=1e-4)
+        assert hypothesis.ids.tolist() == ids
+        assert hypothesis.finish_reason == reason
+
+
+def test_length_penalty_is_that_of_the_paper():
+    assert length_penalty(7.0, 0.5) == pytest.approx(math.sqrt(2.0))
+    assert length_penalty(7.0, 0.0) == 1.0
+
+
+def test_hypotheses_are_ranked_and_distinct():
+    found = search_beam(chain(1), beam_size=6, num_samples=6, max_length=8)
+    scores = [hypothesis.score for hypothesis in found]
+    assert scores == sorted(scores, reverse=True)
+    assert len({(*tuple(h.ids.tolist()), h.finish_reason) for h in found}) == 6
+
+
+def test_log_prob_is_the_unpenalised_sum():
+    table = chain(2)
+    for hypothesis in search_beam(table, beam_size=3, num_samples=3, max_length=6):
+        ids = [*hypothesis.ids.tolist(), *([3] if hypothesis.finish_reason == "end" else [])]
+        steps = zip([2, *ids], ids, strict=False)
+        total = sum(float(table.log_softmax(-1)[a, b]) for a, b in steps)
+        assert hypothesis.log_prob == pytest.approx(total, abs=1e-4)
+        assert hypothesis.score == pytest.approx(total / length_penalty(len(ids), 0.7), abs=1e-4)
+
+
+def test_what_never_ends_is_returned():
+    table = chain(3)
+    table[:, 3] = -50.0
+    found = search_beam(table, beam_size=4, num_samples=4, max_length=5)
+    assert [h.finish_reason for h in found] == ["length"] * 4
+    assert all(len(h.ids) == 5 for h in found)
+
+
+def test_beam_larger_than_the_vocabulary():
+    found = search_beam(chain(4), beam_size=50, num_samples=3, max_length=3)
+    assert len(found) == 3
+
+
+def test_fewer_than_asked_if_there_are_no_more():
+    found = search_beam(chain(4), beam_size=50, num_samples=50, max_length=1)
+    assert sorted(tuple(h.ids.tolist()) for h in found) == [(), (4,), (5,)]
+
+
+def test_stop_string_ends_a_hypothesis():
+    table = torch.full((6, 6), -20.0)
+    for here, there in ((2, 4), (4, 5), (5, 4)):
+        table[here, there] = 0.0
+    (found,) = search_beam(table, beam_size=2, stop=["bab"], max_length=20)
+    assert found.finish_reason == "stop"
+    assert found.ids.tolist() == [4, 5, 4, 5]
+
+
+def test_repetition_penalty_and_ngram_block_apply():
+    table = torch.full((6, 6), 0.0)
+    table[:, 4] = 5.0
+    table[:, 3] = -9.0
+    (plain,) = search_beam(table, beam_size=2, max_length=6)
+    (blocked,) = search_beam(table, beam_size=2, max_length=6, no_repeat_ngram_size=2)
+    assert plain.ids.tolist() == [4] * 6
+    pairs = list(itertools.pairwise(blocked.ids.tolist()))
+    assert len(pairs) == len(set(pairs))
+
+
+def test_rows_that_finish_early_leave_the_others_alone():
+    table = chain(5, scale=2.0)
+
+    def step(state, ids):
+        return table[torch.as_tensor(ids)], state
+
+    def begin(rows):
+        firsts = np.array([2, 4, 5, 4])
+        return (torch.zeros(len(rows), 1),), firsts[list(rows)]
+
+    options = GenerationOptions(beam_size=3, num_samples=3, max_length=12)
+    search = Search(options, step, SYMBOLS)
+    together = search.run(begin, list("wxyz"))
+    for row in range(4):
+        (alone,) = search.run(lambda rows, row=row: begin([row]), ["q"])
+        assert [h.ids.tolist() for h in alone] == [h.ids.tolist() for h in together[row]]

@@ -1,0 +1,55 @@
+import pytest
+import torch
+
+from spacy_seqgen.models import precision
+from spacy_seqgen.models.precision import check_precision, computing_in, full_precision
+
+CPU = torch.device("cpu")
+
+
+def autocast_dtype():
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+
+
+def test_unknown_precision():
+    with pytest.raises(ValueError, match="fp16"):
+        check_precision("fp16")
+
+
+@pytest.mark.parametrize(
+    "setting,native,expected",
+    [
+        ("fp32", True, None),
+        ("auto", True, torch.bfloat16),
+        ("bf16", True, torch.bfloat16),
+        ("fp32", False, None),
+        ("auto", False, None),
+    ],
+)
+def test_autocast_is_on_inside_and_restored(monkeypatch, setting, native, expected):
+    monkeypatch.setattr(precision, "supports_bf16", lambda device: native)
+    assert autocast_dtype() is None
+    with computing_in(setting, CPU):
+        assert autocast_dtype() == expected
+    assert autocast_dtype() is None
+    with pytest.raises(RuntimeError), computing_in(setting, CPU):
+        raise RuntimeError
+    assert autocast_dtype() is None
+
+
+def test_bf16_without_hardware_warns_and_computes_in_fp32(monkeypatch):
+    monkeypatch.setattr(precision, "supports_bf16", lambda device: False)
+    with pytest.warns(UserWarning, match="no bfloat16"), computing_in("bf16", CPU):
+        assert autocast_dtype() is None
+
+
+def test_full_precision_inside_autocast():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        with full_precision(CPU):
+            assert autocast_dtype() is None
+        assert autocast_dtype() is torch.bfloat16
+
+
+def test_supports_bf16_answers():
+    assert precision.supports_bf16(CPU) in (True, False)
+    assert precision.supports_bf16(torch.device("meta")) is False

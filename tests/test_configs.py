@@ -1,0 +1,61 @@
+"""Every shipped config is complete, and trains."""
+
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.util import load_config
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.cfg"))
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "train.txt"
+    path.write_text("".join(f"{i} times {i} is {i * i}.\n" for i in range(300)))
+    return path
+
+
+def test_there_are_configs():
+    assert {path.stem for path in CONFIGS} == {"char_lm", "char_lm_large"}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_config_is_complete(path, corpus):
+    """What spaCy would fill in is there already."""
+    config = load_config(path, overrides={"paths.train": str(corpus), "paths.dev": str(corpus)})
+    filled = spacy.util.load_model_from_config(config, auto_fill=True).config
+    assert filled == config
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_config_trains_a_few_steps(path, corpus, tmp_path):
+    from spacy.cli.train import train
+
+    overrides = {
+        "paths.train": str(corpus),
+        "paths.dev": str(corpus),
+        "training.max_steps": 4,
+        "training.eval_frequency": 2,
+    }
+    train(path, tmp_path / "out", overrides=overrides)
+    nlp = spacy.load(tmp_path / "out" / "model-best")
+    doc = nlp("7 times")
+    assert doc._.continuation
+    assert doc._.bits_per_char > 0
+    assert nlp.meta["performance"]["bits_per_char"] > 0
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_sections_of_a_config_are_commented(path):
+    lines = path.read_text().splitlines()
+    assert sum(line.startswith("#") for line in lines) > 30
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_config_trains_on_a_gpu(path, corpus, tmp_path):
+    from spacy.cli.train import train
+
+    overrides = {"paths.train": str(corpus), "paths.dev": str(corpus), "training.max_steps": 4}
+    train(path, tmp_path / "out", use_gpu=0, overrides=overrides)
