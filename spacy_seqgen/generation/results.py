@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 Logits = Tensor | np.ndarray
@@ -84,10 +85,7 @@ class Trace:
         first, last = self._normalised, self.steps
         if first == last:
             return
-        logits = self._logits[: last - first]
-        ids = self._ids[:, first:last].T[:, :, None]
-        chosen = np.take_along_axis(logits, ids, 2)[:, :, 0]
-        top = logits.max(2)
-        total = np.exp(logits - top[:, :, None]).sum(2)
-        self._log_probs[:, first:last] = (chosen - top - np.log(total)).T
+        ids = torch.from_numpy(self._ids[:, first:last].T[:, :, None].copy())
+        log_probs = torch.from_numpy(self._logits[: last - first]).log_softmax(2)
+        self._log_probs[:, first:last] = log_probs.gather(2, ids)[:, :, 0].numpy().T
         self._normalised = last

@@ -19,7 +19,7 @@ SelectFunction = Callable[[Any, np.ndarray], Any]
 
 # Rounding errors in float32 logits are about 1e-6; a decision by less than this may come
 # out otherwise in another batch.
-TOLERANCE = 1e-4
+TOLERANCE = 2e-5
 
 
 def select_rows(state: Any, rows: np.ndarray) -> Any:

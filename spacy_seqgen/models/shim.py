@@ -105,7 +105,13 @@ class TorchShim(PyTorchShim):
         with torch.no_grad():
             for name, value in values.items():
                 named[name].copy_(value)
-        self._model.train(self._model.training)  # lets go of what was made from the old ones
+        self._weights_changed()
+
+    def _weights_changed(self) -> None:
+        """Have the module let go of what it made from the old weights."""
+        mode = self._model.training
+        self._model.train()
+        self._model.train(mode)
 
     def to_bytes(self) -> bytes:
         return srsly.msgpack_dumps({"format": FORMAT, "weights": weights_to_bytes(self._model)})
@@ -120,7 +126,7 @@ class TorchShim(PyTorchShim):
                 "inside and are not loaded."
             )
         weights_from_bytes(self._model, data.get("weights"))
-        self._model.train(self._model.training)
+        self._weights_changed()
         return self
 
     def __getstate__(self) -> dict[str, Any]:

@@ -86,7 +86,8 @@ class RecurrentLM(nn.Module):
         self.rnn.dropout = rate if self.rnn.num_layers > 1 else 0.0
 
     def train(self, mode: bool = True) -> "RecurrentLM":
-        self._steps = None  # made from the weights, which are about to change
+        if mode:
+            self._steps = None  # made from the weights, which are about to change
         return super().train(mode)
 
     def start(self, batch: int) -> State:

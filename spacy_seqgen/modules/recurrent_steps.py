@@ -5,8 +5,6 @@ A step of `nn.LSTM` on a sequence of length 1 costs many times its arithmetic. H
 - `embedding @ W_ih + bias` is a table made once, with a row for each symbol;
 - each layer has one matrix product: its hidden state times [its recurrent weights, the
   weights of the layer above], the softmax being the last layer;
-- tanh(x) is 2 sigmoid(2 x) - 1, so that one call serves all gates and PyTorch's fast
-  sigmoid all squashing; the factors 2 and 1/2 are moved into the weights;
 - arrays are allocated once and shared by NumPy, which has the smaller overhead for a
   call, and PyTorch, which has the faster sigmoid and, for many rows, matrix product.
 
@@ -34,6 +32,7 @@ class RecurrentSteps:
     """
 
     gates: int  # gates of a cell, times hidden_size
+    cell: type["_Cell"]
 
     def __init__(
         self, rnn: nn.RNNBase, embedding: np.ndarray, output: np.ndarray, bias: np.ndarray
@@ -51,9 +50,8 @@ class RecurrentSteps:
             )
             for (_, recurrent, _, own_bias), (up, up_bias) in zip(weights, above, strict=True)
         ]
-        self._rows = 0
         self._bound: Arrays | None = None
-        self._layers: list[_LayerViews] = []
+        self._layers: list[Any] = []
 
     def prepare(self, state: tuple[torch.Tensor, ...]) -> Arrays:
         """Turn a state of the module, (batch, layers, hidden), into one for `step`."""
@@ -63,181 +61,184 @@ class RecurrentSteps:
         """
         ids (np.ndarray): Shape (rows,).
         RETURNS (tuple): Logits of shape (rows, symbols), valid until the next step, and
-            the state, which is the old one, overwritten.
+            the state; the old one is overwritten.
         """
         if state is not self._bound:
-            self._bind(state)
+            state = self._bind(state)
         self.table.take(ids, 0, self._first, "clip")
         for layer in self._layers:
-            self._cell(layer.below, layer.kept, layer.own, layer.hidden)
-            if self._rows <= _FEW_ROWS:
+            layer.compute()
+            if len(ids) <= _FEW_ROWS:
                 np.dot(layer.inputs, layer.weights, layer.product)
             else:
                 torch.mm(layer.torch_inputs, layer.torch_weights, out=layer.torch_product)
         return self._layers[-1].above, state
 
-    def _bind(self, state: Arrays) -> None:
-        """Make the views of a state that the steps after this one use again and again."""
-        rows, n = len(state[0]), self.hidden
-        if rows != self._rows:
-            self._rows = rows
-            self._first = np.empty((rows, self.gates), dtype=np.float32)
-            self._work = np.empty((rows, n), dtype=np.float32)
-            self._torch_work = torch.from_numpy(self._work)
-            self._allocate_gates(rows)
-        self._bound, self._layers = state, []
-        below = self._first
+    def _bind(self, state: Arrays) -> Arrays:
+        """Make the arrays and views that the steps after this one use again and again.
+        RETURNS (Arrays): The state, in those arrays."""
+        self._first = np.empty((len(state[0]), self.gates), dtype=np.float32)
+        self._layers = []
+        below, bound = self._first, []
         for layer, weights in enumerate(self.products):
             kept, product = state[2 * layer], state[2 * layer + 1]
-            self._layers.append(_LayerViews(below, kept, product, weights, n, self.gates))
-            below = self._layers[-1].above
-
-    def _allocate_gates(self, rows: int) -> None:
-        raise NotImplementedError
-
-    def _cell(self, below: np.ndarray, kept: np.ndarray, own: np.ndarray, out: np.ndarray) -> None:
-        """One layer, without its matrix product.
-
-        below (np.ndarray): Shape (rows, gates): what comes from below.
-        kept (np.ndarray): Shape (rows, hidden): what the layer keeps; overwritten.
-        own (np.ndarray): Shape (rows, gates): what comes from its own past.
-        out (np.ndarray): Shape (rows, hidden): where to put the hidden state.
-        """
-        raise NotImplementedError
+            cell = self.cell(below, kept, product, weights)
+            below = cell.above
+            self._layers.append(cell)
+            bound += [cell.kept, product]
+        self._bound = tuple(bound)
+        return self._bound
 
     def _layer(self, rnn: nn.RNNBase, layer: int) -> Arrays:
         """Weights from below and from the past, (in, gates), and their biases."""
         raise NotImplementedError
 
-    def _products_of(self, hidden: torch.Tensor) -> list[np.ndarray]:
-        """The matrix products of given hidden states, (batch, layers, hidden)."""
-        found = []
+    def _prepare(self, hidden: torch.Tensor, kept: torch.Tensor) -> Arrays:
+        """A state from the hidden states and what the layers keep, both of shape (batch,
+        layers, hidden)."""
+        found: list[np.ndarray] = []
         for layer in range(self.layers):
-            values = hidden[:, layer].numpy() * np.float32(self._hidden_scale)
-            ones = np.ones((len(values), 1), np.float32)
-            found.append(np.hstack([values, ones]) @ self.products[layer])
-        return found
+            values = hidden[:, layer].numpy()
+            inputs = np.hstack([values, np.ones((len(values), 1), np.float32)])
+            found += [kept[:, layer].numpy().copy(), inputs @ self.products[layer]]
+        return tuple(found)
 
-    _hidden_scale = 1.0
+
+class _Cell:
+    """One layer with some number of rows: its arrays, and views of them made once.
+
+    below (np.ndarray): Shape (rows, gates): what comes from below.
+    kept (np.ndarray): Shape (rows, hidden): what the layer keeps.
+    product (np.ndarray): Shape (rows, gates + above): its last matrix product.
+    weights (np.ndarray): Shape (hidden + 1, gates + above).
+    """
+
+    kept: np.ndarray
+
+    def __init__(
+        self, below: np.ndarray, kept: np.ndarray, product: np.ndarray, weights: np.ndarray
+    ):
+        gates = below.shape[1]
+        self.rows, self.width = kept.shape
+        self.below, self.own, self.above = below, product[:, :gates], product[:, gates:]
+        self.product, self.weights = product, weights
+        self.inputs = np.ones((self.rows, self.width + 1), dtype=np.float32)
+        self.hidden = self.inputs[:, : self.width]
+        self.torch_inputs = torch.from_numpy(self.inputs)
+        self.torch_weights = torch.from_numpy(weights)
+        self.torch_product = torch.from_numpy(product)
+        self.work = np.empty((self.rows, self.width), dtype=np.float32)
+        self.tanh = np.tanh if self.rows <= _FEW_ROWS else _tanh
+
+    def compute(self) -> None:
+        """Put the new hidden state into `hidden`, and what the layer keeps into `kept`."""
+        raise NotImplementedError
+
+    def _gates(self, count: int) -> np.ndarray:
+        """Room for gates, one after the other: (count, rows, hidden). Operations on one
+        of them then run through memory without a gap."""
+        return np.empty((count, self.rows, self.width), dtype=np.float32)
+
+    def _by_gate(self, values: np.ndarray, first: int, last: int) -> np.ndarray:
+        """A view of (rows, gates) as (gates, rows, hidden)."""
+        shape = self.rows, last - first, self.width
+        part = values[:, first * self.width : last * self.width]
+        return part.reshape(shape).transpose(1, 0, 2)
+
+
+class _LSTMCell(_Cell):
+    """Gates in the order input, forget, output, candidate; keeps the cell state."""
+
+    def __init__(
+        self, below: np.ndarray, kept: np.ndarray, product: np.ndarray, weights: np.ndarray
+    ):
+        super().__init__(below, kept, product, weights)
+        self.gates = self._gates(4)
+        self.from_below, self.from_own = (self._by_gate(v, 0, 4) for v in (self.below, self.own))
+        self.sigmoids = torch.from_numpy(self.gates[:3])
+        self.input_forget, self.output, self.candidate = (
+            self.gates[:2],
+            self.gates[2],
+            self.gates[3],
+        )
+        self.pair = self._gates(2)  # the candidate, and the cell state
+        self.pair[1] = kept
+        self.new, self.kept = self.pair[0], self.pair[1]
+        self.parts = self._gates(2)
+
+    def compute(self) -> None:
+        np.add(self.from_below, self.from_own, self.gates)
+        self.sigmoids.sigmoid_()
+        self.tanh(self.candidate, self.new)
+        # input * candidate and forget * cell in one product
+        np.multiply(self.input_forget, self.pair, self.parts)
+        np.add(self.parts[0], self.parts[1], self.kept)
+        self.tanh(self.kept, self.work)
+        np.multiply(self.work, self.output, self.hidden)
+
+
+class _GRUCell(_Cell):
+    """Gates in the order reset, update, candidate; keeps the hidden state."""
+
+    def __init__(
+        self, below: np.ndarray, kept: np.ndarray, product: np.ndarray, weights: np.ndarray
+    ):
+        super().__init__(below, kept, product, weights)
+        self.gates = self._gates(2)
+        self.from_below, self.from_own = (self._by_gate(v, 0, 2) for v in (self.below, self.own))
+        self.new_below, self.new_own = (self._by_gate(v, 2, 3)[0] for v in (self.below, self.own))
+        self.sigmoids = torch.from_numpy(self.gates)
+        self.reset, self.update = self.gates
+        self.kept = kept.copy()
+
+    def compute(self) -> None:
+        np.add(self.from_below, self.from_own, self.gates)
+        self.sigmoids.sigmoid_()
+        np.multiply(self.reset, self.new_own, self.work)
+        np.add(self.work, self.new_below, self.work)
+        self.tanh(self.work, self.work)
+        # candidate + update * (hidden - candidate)
+        np.subtract(self.kept, self.work, self.kept)
+        np.multiply(self.kept, self.update, self.kept)
+        np.add(self.kept, self.work, self.kept)
+        self.hidden[:] = self.kept
 
 
 class LSTMSteps(RecurrentSteps):
-    """Gates in the order input, forget, output, candidate. What a layer keeps is half
-    its cell state c, and the hidden state is halved as well:
-
-        c / 2 = f * c / 2 + i * (sigmoid(2 g) - 1/2)
-        h / 2 = o * (sigmoid(2 c) - 1/2)
-    """
-
-    _hidden_scale = 0.5
+    cell = _LSTMCell
 
     def _layer(self, rnn: nn.RNNBase, layer: int) -> Arrays:
         n = self.hidden
         self.gates = 4 * n
-        order = np.r_[: 2 * n, 3 * n : 4 * n, 2 * n : 3 * n]
-        scale = np.r_[np.ones(3 * n), np.full(n, 2.0)]
-        w_in, w_past, b_in, b_past = _weights(rnn, layer)
-        below = 2.0 if layer else 1.0  # the hidden states below are halved
-        return (
-            (w_in[order] * scale[:, None]).T * below,
-            (w_past[order] * scale[:, None]).T * 2.0,
-            (b_in + b_past)[order] * scale,
-            np.zeros(4 * n),
-        )
+        order = np.r_[: 2 * n, 3 * n : 4 * n, 2 * n : 3 * n]  # PyTorch's has the output last
+        w_in, w_past, b_in, b_past = (item[order] for item in _weights(rnn, layer))
+        return w_in.T, w_past.T, b_in + b_past, np.zeros(4 * n)
 
     def prepare(self, state: tuple[torch.Tensor, ...]) -> Arrays:
         hidden, cell = state
-        products = self._products_of(hidden)
-        kept = [cell[:, layer].numpy() * np.float32(0.5) for layer in range(self.layers)]
-        return tuple(item for pair in zip(kept, products, strict=True) for item in pair)
-
-    def _allocate_gates(self, rows: int) -> None:
-        n = self.hidden
-        self._gates = np.empty((rows, 4 * n), dtype=np.float32)
-        self._torch_gates = torch.from_numpy(self._gates)
-        parts = (self._gates[:, k * n : (k + 1) * n] for k in range(4))
-        self._input, self._forget, self._output, self._candidate = parts
-
-    def _cell(self, below: np.ndarray, kept: np.ndarray, own: np.ndarray, out: np.ndarray) -> None:
-        work = self._work
-        np.add(below, own, self._gates)
-        self._torch_gates.sigmoid_()
-        np.subtract(self._candidate, 0.5, work)
-        np.multiply(work, self._input, work)
-        np.multiply(kept, self._forget, kept)
-        np.add(kept, work, kept)
-        np.multiply(kept, 4.0, work)
-        self._torch_work.sigmoid_()
-        np.subtract(work, 0.5, work)
-        np.multiply(work, self._output, out)
+        return self._prepare(hidden, cell)
 
 
 class GRUSteps(RecurrentSteps):
-    """Gates in the order reset, update, candidate. What a layer keeps is its hidden
-    state:
-
-        n = 2 sigmoid(2 (W_in x + r * (W_past h))) - 1
-        h = n + z * (h - n)
-    """
+    cell = _GRUCell
 
     def _layer(self, rnn: nn.RNNBase, layer: int) -> Arrays:
-        n = self.hidden
-        self.gates = 3 * n
-        scale = np.r_[np.ones(2 * n), np.full(n, 2.0)]
+        self.gates = 3 * self.hidden
         w_in, w_past, b_in, b_past = _weights(rnn, layer)
-        return (
-            (w_in * scale[:, None]).T,
-            (w_past * scale[:, None]).T,
-            b_in * scale,
-            b_past * scale,
-        )
+        return w_in.T, w_past.T, b_in, b_past
 
     def prepare(self, state: tuple[torch.Tensor, ...]) -> Arrays:
         (hidden,) = state
-        products = self._products_of(hidden)
-        kept = [hidden[:, layer].numpy().copy() for layer in range(self.layers)]
-        return tuple(item for pair in zip(kept, products, strict=True) for item in pair)
-
-    def _allocate_gates(self, rows: int) -> None:
-        n = self.hidden
-        self._gates = np.empty((rows, 2 * n), dtype=np.float32)
-        self._torch_gates = torch.from_numpy(self._gates)
-        self._reset, self._update = self._gates[:, :n], self._gates[:, n:]
-
-    def _cell(self, below: np.ndarray, kept: np.ndarray, own: np.ndarray, out: np.ndarray) -> None:
-        n, work = self.hidden, self._work
-        np.add(below[:, : 2 * n], own[:, : 2 * n], self._gates)
-        self._torch_gates.sigmoid_()
-        np.multiply(self._reset, own[:, 2 * n :], work)
-        np.add(work, below[:, 2 * n :], work)
-        self._torch_work.sigmoid_()
-        np.multiply(work, 2.0, work)
-        np.subtract(work, 1.0, work)
-        np.subtract(kept, work, kept)
-        np.multiply(kept, self._update, kept)
-        np.add(kept, work, kept)
-        out[:] = kept
+        return self._prepare(hidden, hidden)
 
 
-class _LayerViews:
-    """The arrays of one layer, as views that are made once for many steps."""
-
-    def __init__(
-        self,
-        below: np.ndarray,
-        kept: np.ndarray,
-        product: np.ndarray,
-        weights: np.ndarray,
-        hidden: int,
-        gates: int,
-    ):
-        self.below, self.kept, self.product, self.weights = below, kept, product, weights
-        self.own, self.above = product[:, :gates], product[:, gates:]
-        self.inputs = np.ones((len(kept), hidden + 1), dtype=np.float32)
-        self.hidden = self.inputs[:, :hidden]
-        self.torch_inputs = torch.from_numpy(self.inputs)
-        self.torch_weights = torch.from_numpy(weights)
-        self.torch_product = torch.from_numpy(product)
+def _tanh(values: np.ndarray, out: np.ndarray) -> None:
+    """2 sigmoid(2 x) - 1. For many values: PyTorch's sigmoid takes a third of the time
+    of NumPy's tanh, or its own."""
+    np.multiply(values, 2.0, out)
+    torch.from_numpy(out).sigmoid_()
+    np.multiply(out, 2.0, out)
+    np.subtract(out, 1.0, out)
 
 
 def _weights(rnn: nn.RNNBase, layer: int) -> Arrays:
@@ -258,11 +259,10 @@ def make_recurrent_steps(net: Any) -> RecurrentSteps | None:
         output = net.output.weight.double()
         if isinstance(net.projection, nn.Linear):
             output = output @ net.projection.weight.double()
-        halved = 2.0 if net.cell == "lstm" else 1.0
         arguments = (
             net.rnn,
             weight.double().numpy(),
-            output.numpy().T * halved,
+            output.numpy().T,
             net.output.bias.double().numpy(),
         )
     return LSTMSteps(*arguments) if net.cell == "lstm" else GRUSteps(*arguments)

@@ -1,0 +1,131 @@
+"""The documentation is true: its Python runs, its configs load, its tables are complete."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from spacy.util import registry
+from thinc.api import Config
+from typer.main import get_command
+
+from .test_registry import NAMES
+from .util import make_nlp
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "docs").exists(), reason="the documentation is not beside these tests"
+)
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf8"), re.M | re.S)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_python_runs(page, tmp_path, monkeypatch, capsys):
+    code = blocks(page, "python")
+    if not code:
+        return
+    model = tmp_path / "training" / "my_lm" / "model-best"
+    model.mkdir(parents=True)
+    make_nlp(generation={"max_length": 10}).to_disk(model)
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for number, block in enumerate(code):
+        exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_configs_name_what_exists(page):
+    for block in blocks(page, "ini"):
+        config = Config().from_str(add_parents(block), interpolate=False)
+        for section in walk(config):
+            names = [key for key in section if key.startswith("@")]
+            for key in names:
+                function = getattr(registry, key[1:]).get(section[key])
+                known = inspect.signature(function).parameters
+                assert set(section) - {key} <= set(known), section
+
+
+def add_parents(text):
+    """Excerpts leave the sections out that hold nothing but sections."""
+    names = re.findall(r"^\[(.*)\]$", text, re.M)
+    missing = {
+        ".".join(name.split(".")[:n]) for name in names for n in range(1, name.count(".") + 1)
+    } - set(names)
+    return "".join(f"[{name}]\n" for name in sorted(missing)) + text
+
+
+def walk(config):
+    yield config
+    for value in config.values():
+        if isinstance(value, dict):
+            yield from walk(value)
+
+
+@pytest.mark.parametrize(
+    "kind,name",
+    [(k, n) for k, names in NAMES.items() for n in names if k not in ("cli", "factories")],
+)
+def test_settings_of_registered_functions_are_in_a_table(kind, name):
+    function = getattr(registry, kind).get(name)
+    text = "\n".join(page.read_text(encoding="utf8") for page in PAGES)
+    assert name.split(".", 1)[1] in text
+    section = next(
+        part for part in re.split(r"^##+ ", text, flags=re.M)
+        if part.startswith(name.split(".", 1)[1]) or "scorer" in name
+    )  # fmt: skip
+    for parameter in inspect.signature(function).parameters.values():
+        row = re.search(rf"^\| [^|]*`{parameter.name}`[^|]* \|.*$", section, re.M)
+        if parameter.name == "path" and kind == "readers":
+            assert "`path`" in section
+            continue
+        assert row, parameter.name
+        if parameter.default not in (inspect.Parameter.empty, None):
+            assert str(parameter.default).lower() in row.group().lower(), row.group()
+
+
+def test_settings_of_the_component_are_in_a_table():
+    from spacy_seqgen.pipeline.text_generator import make_text_generator
+
+    text = (ROOT / "docs" / "text_generator.md").read_text(encoding="utf8")
+    for name in inspect.signature(make_text_generator).parameters:
+        assert name in ("nlp", "name") or f"| `{name}` |" in text
+
+
+def test_options_of_the_commands_are_in_a_table():
+    from spacy_seqgen.cli import app
+
+    text = (ROOT / "docs" / "cli.md").read_text() + (ROOT / "docs" / "training.md").read_text()
+    for command in get_command(app).commands.values():
+        for option in command.params:
+            if option.name in ("model", "help", "config_path", "ctx"):
+                continue
+            shown = option.opts[0] if option.opts[0].startswith("-") else option.name.upper()
+            assert shown in text or "code" in shown, (command.name, shown)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf8")):
+        if "://" not in target:
+            # The wheel's tests have only some of the repository beside them.
+            place = page.parent / target
+            assert place.exists() or not (ROOT / ".git").exists(), target
+
+
+def test_the_readme_has_the_commands_of_the_project():
+    import srsly
+
+    project = srsly.read_yaml(ROOT / "project.yml")
+    text = PAGES[0].read_text(encoding="utf8")
+    for command in project["commands"]:
+        assert f"| `{command['name']}` | {command['help']} |" in text
+
+
+def test_no_machine_is_named():
+    for page in PAGES:
+        assert not re.search(r"/(root|home|work|tmp)/", page.read_text(encoding="utf8")), page
