@@ -305,7 +305,7 @@ class SpacySteps:
         settings = registry.resolve(resolved["training"], schema=ConfigSchemaTraining)
         (corpus,) = resolve_dot_names(resolved, [settings["train_corpus"]])
         self.rows = resolved["training"]["batcher"]["rows"]
-        self.window = resolved["corpora"]["train"]["window"]
+        self.window = resolved["training"]["batcher"]["window"]
         batches = create_train_batches(
             self.nlp, corpus, settings["batcher"], settings["max_epochs"]
         )

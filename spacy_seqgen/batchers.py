@@ -2,52 +2,120 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice, pairwise
+from itertools import pairwise
+from typing import NamedTuple
 
 from spacy.training import Example
 
-from .windows import Window, get_window
+from .windows import Window, get_window, make_batch
+
+Row = tuple[str, Window]
 
 
 def create_text_streams_batcher(
-    rows: int = 64, buffer: int = 0
+    rows: int = 32, window: int = 32, buffer: int = 0
 ) -> Callable[[Iterable[Example]], Iterator[list[Example]]]:
     """Batches in which each row continues the same row of the batch before, so that a
-    model can carry its state from window to window. Registered as
-    `spacy-seqgen.text_streams.v1` (`@batchers`).
+    model can carry its state through the text: truncated back-propagation through time.
+    Registered as `spacy-seqgen.text_streams.v1` (`@batchers`).
 
-    The windows of the plain text reader are put back into the order of the text and cut
-    into `rows` streams of equal length; a batch has the next window of each stream. The
-    text begins at a random place in each epoch, so that batches differ.
+    The pieces of the plain text reader are put back into the order of the text, joined,
+    and cut into `rows` streams of equal length; a batch has the next window of each. The
+    text begins at a random place in each epoch, so that batches differ. Docs that are no
+    pieces of a longer text are texts of their own.
 
-    rows (int): Examples in a batch.
-    buffer (int): Windows to take in before cutting. 0 takes in everything; a corpus that
-        is streamed (`max_epochs = -1`) needs a limit, such as 100 times `rows`.
+    rows (int): Windows in a batch, which is one Example.
+    window (int): Characters in a window, through which gradients flow back.
+    buffer (int): Characters to take in before cutting. 0 takes in everything; a corpus
+        that is streamed (`max_epochs = -1`) needs a limit.
     """
     if rows < 1:
         raise ValueError(f"rows must be 1 or more, got {rows}")
-    if buffer and buffer < rows:
-        raise ValueError(f"buffer must be 0, or at least rows ({rows}), got {buffer}")
+    if window < 1:
+        raise ValueError(f"window must be 1 or more, got {window}")
+    if buffer and buffer < rows * window:
+        raise ValueError(f"buffer must be 0, or at least rows x window, got {buffer}")
 
     def batch(examples: Iterable[Example]) -> Iterator[list[Example]]:
-        stream = iter(examples)
-        while taken := list(islice(stream, buffer or None)):
-            yield from _streams(taken, rows)
+        for texts in _texts(examples, buffer):
+            streams = _streams(texts, rows, window)
+            while streams:
+                heads = [next(stream, None) for stream in streams]
+                streams = [s for s, head in zip(streams, heads, strict=True) if head]
+                found = [head for head in heads if head]
+                if found:
+                    yield [make_batch(found)]
 
     return batch
 
 
-def _streams(examples: list[Example], rows: int) -> Iterator[list[Example]]:
-    examples = sorted(examples, key=_place)  # stable: those without a place keep their order
-    turn = random.randrange(len(examples))
-    examples = examples[turn:] + examples[:turn]
-    rows = min(rows, len(examples))
-    length, longer = divmod(len(examples), rows)
-    starts = [row * length + min(row, longer) for row in range(rows + 1)]
-    for step in range(length + (longer > 0)):
-        yield [examples[first + step] for first, end in pairwise(starts) if first + step < end]
+class _Text(NamedTuple):
+    """Consecutive characters of one source."""
+
+    text: str
+    window: Window
 
 
-def _place(example: Example) -> tuple[str, int]:
-    window: Window | None = get_window(example.reference)
-    return (window.source, window.start) if window else ("", 0)
+def _texts(examples: Iterable[Example], buffer: int) -> Iterator[list[_Text]]:
+    """The texts of the corpus, as much at a time as the buffer holds."""
+    stream = enumerate(examples)
+    while True:
+        taken, size = [], 0
+        for number, example in stream:
+            text = example.reference.text
+            if text:
+                whole = Window(f"text {number}", 0, len(text), True)
+                taken.append(_Text(text, get_window(example.reference) or whole))
+            size += len(text)
+            if buffer and size >= buffer:
+                break
+        if not taken:
+            return
+        yield _joined(taken)
+
+
+def _joined(pieces: list[_Text]) -> list[_Text]:
+    """Pieces in the order of the text, those that follow each other as one."""
+    runs: list[list[_Text]] = []
+    for piece in sorted(pieces, key=lambda piece: piece.window[:2]):
+        last = runs[-1][-1].window if runs else None
+        if last and (last.source, last.stop) == (piece.window.source, piece.window.start):
+            runs[-1].append(piece)
+        else:
+            runs.append([piece])
+    joined = []
+    for run in runs:
+        (source, start, _, _), (_, _, stop, is_last) = run[0].window, run[-1].window
+        text = "".join(piece.text for piece in run)
+        joined.append(_Text(text, Window(source, start, stop, is_last)))
+    return joined
+
+
+def _streams(texts: list[_Text], rows: int, window: int) -> list[Iterator[Row]]:
+    """Equal shares of the texts, each from where the one before ends."""
+    total = sum(len(text) for text, _ in texts)
+    rows = min(rows, total)
+    turn = random.randrange(total)
+    bounds = [turn + total * row // rows for row in range(rows + 1)]
+    return [_windows(_cut(texts, first, last), window) for first, last in pairwise(bounds)]
+
+
+def _cut(texts: list[_Text], first: int, last: int) -> Iterator[_Text]:
+    """The characters from `first` to before `last`, all texts together; behind the last
+    one comes the first one again."""
+    position = 0
+    for text, window in [*texts, *texts]:
+        start, stop = max(0, first - position), min(len(text), last - position)
+        if start < stop:
+            ends = window.is_last and stop == len(text)
+            place = Window(window.source, window.start + start, window.start + stop, ends)
+            yield _Text(text[start:stop], place)
+        position += len(text)
+
+
+def _windows(parts: Iterable[_Text], size: int) -> Iterator[Row]:
+    for text, (source, start, _, ends) in parts:
+        for place in range(0, len(text), size):
+            piece = text[place : place + size]
+            stop = place + len(piece)
+            yield piece, Window(source, start + place, start + stop, ends and stop == len(text))

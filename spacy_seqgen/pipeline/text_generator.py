@@ -24,7 +24,7 @@ from ..outputs import (
     set_surprisal,
 )
 from ..vocabularies import BOS, EOS, PAD, UNK, Vocabulary
-from ..windows import get_window
+from ..windows import get_windows
 from .base import GeneratingPipe
 from .batches import CarriedState, by_padded_size, in_time_chunks, pad_texts
 from .prompts import Prompts, put_rows
@@ -266,10 +266,11 @@ class TextGenerator(GeneratingPipe):
 
     def _learn(self, docs: Sequence[Doc]) -> float:
         """Add the gradients of a batch, and return its mean loss."""
-        windows = [get_window(doc) for doc in docs]
-        texts = [self.vocabulary.encode(doc).ids for doc in docs]
-        state = get_shim(self.model).net.start(len(docs))
-        before = [BOS] * len(docs)
+        rows = [row for doc in docs for row in get_windows(doc)]
+        windows = [window for _, window in rows]
+        texts = self.vocabulary.encode_all([text for text, _ in rows])
+        state = get_shim(self.model).net.start(len(rows))
+        before = [BOS] * len(rows)
         if self.model.attrs["carry_state"]:
             state, before = self._carried.begin(windows, state)
         ends = [window is None or window.is_last for window in windows]
@@ -277,15 +278,15 @@ class TextGenerator(GeneratingPipe):
         total = batch.lengths.sum()
         loss = 0.0
         # Long texts are learned piece by piece, so that memory stays bounded.
-        for rows, piece in in_time_chunks(batch, _MAX_WINDOW):
-            whole = len(rows) == len(docs)
-            piece.state = state if whole else select_rows(state, rows)
+        for places, piece in in_time_chunks(batch, _MAX_WINDOW):
+            whole = len(places) == len(rows)
+            piece.state = state if whole else select_rows(state, places)
             (row_losses, new_state), backprop = self.model.begin_update(piece)
             share = float(piece.lengths.sum() / total)
             self.check_loss(row_losses, docs)
-            backprop(np.full(len(rows), share, dtype=np.float32))
+            backprop(np.full(len(places), share, dtype=np.float32))
             loss += float(row_losses.sum()) * share
-            state = new_state if whole else put_rows(state, rows, new_state)
+            state = new_state if whole else put_rows(state, places, new_state)
         if self.model.attrs["carry_state"]:
             self._carried.remember(windows, state, batch)
         return loss
