@@ -127,7 +127,7 @@ class PlainText:
 
 def create_plain_text_reader(
     path: PathOrPaths | None,
-    window: int = 128,
+    window: int = 0,
     overlap: int = 0,
     start: int | float = 0,
     stop: int | float | None = None,
@@ -140,7 +140,7 @@ def create_plain_text_reader(
     path (str | Path | list): A file, a directory, a glob pattern or a list of them; plain
         or gzip, UTF-8.
     window (int): Characters in each Doc. 0 makes Docs as long as files are, up to
-        100,000 characters.
+        100,000 characters; the batcher `text_streams.v1` cuts them itself.
     overlap (int): Characters that a window repeats from the one before.
     start, stop (int | float | None): The part to read: a number of characters (int), or
         a share of the whole (float from 0.0 to 1.0). `stop = null` reads to the end.

@@ -86,9 +86,11 @@ class Vocabulary:
         ids = [self._ids.get(symbol, UNK) for symbol in symbols]
         return Encoded(np.array(ids, dtype=np.int64), starts)
 
-    def encode_all(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """The ids of several texts."""
-        return [self.encode(text).ids for text in texts]
+    def encode_all(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of several texts, one after the other, and how many each has."""
+        found = [self.encode(text).ids for text in texts]
+        lengths = np.array([len(ids) for ids in found], dtype=np.int64)
+        return np.concatenate([*found, np.empty(0, np.int64)]), lengths
 
     def decode(self, ids: Iterable[int]) -> str:
         """Turn ids into text. `<pad>`, `<s>` and `</s>` vanish, and `<unk>` becomes
@@ -228,11 +230,10 @@ class Characters(Vocabulary):
         text, starts = self.split(source)
         return Encoded(self._look_up(text), starts)
 
-    def encode_all(self, texts: Sequence[str]) -> list[np.ndarray]:
-        split = [self._fold(text)[0] for text in texts]
-        ids = self._look_up("".join(split))
-        ends = np.cumsum([len(text) for text in split])
-        return np.split(ids, ends[:-1]) if len(texts) else []
+    def encode_all(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        folded = [self._fold(text)[0] for text in texts]
+        lengths = np.array([len(text) for text in folded], dtype=np.int64)
+        return self._look_up("".join(folded)), lengths
 
     def _look_up(self, text: str) -> np.ndarray:
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")

@@ -9,80 +9,114 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from spacy_seqgen.batchers import create_text_streams_batcher
-from spacy_seqgen.windows import Window, get_window, set_window
+from spacy_seqgen.windows import Window, get_windows, set_window
 
 NLP = spacy.blank("en")
 
 
-def make_examples(count, sources=1):
+def make_text(length):
+    return "".join(chr(0x4E00 + i) for i in range(length))  # no character twice
+
+
+def make_examples(text, piece, source="a"):
+    """A text in pieces, as the reader gives it."""
     examples = []
-    for source in range(sources):
-        for i in range(count):
-            doc = Doc(NLP.vocab, words=["x"])
-            set_window(doc, Window(str(source), i * 10, i * 10 + 10, i == count - 1))
-            examples.append(Example(doc.copy(), doc))
+    for start in range(0, len(text), piece):
+        part = text[start : start + piece]
+        doc = Doc(NLP.vocab, words=[part], spaces=[False])
+        stop = start + len(part)
+        set_window(doc, Window(source, start, stop, stop == len(text)))
+        examples.append(Example(doc.copy(), doc))
     return examples
 
 
-def places(batch):
-    windows = [get_window(example.reference) for example in batch]
-    return [int(w.source) * 1000 + w.start // 10 for w in windows]
+def rows_of(batch):
+    (example,) = batch
+    assert example.predicted.text == example.reference.text
+    return get_windows(example.reference)
 
 
-@given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 99))
-def test_rows_go_on_where_they_were(count, rows, seed):
+@given(
+    st.integers(1, 60), st.integers(1, 20), st.integers(1, 9), st.integers(1, 9), st.integers(0, 99)
+)
+def test_rows_go_on_where_they_were(length, piece, rows, window, seed):
     random.seed(seed)
-    examples = make_examples(count)
+    text = make_text(length)
+    examples = make_examples(text, piece)
     random.shuffle(examples)
-    batches = [places(batch) for batch in create_text_streams_batcher(rows)(examples)]
-    assert sorted(place for batch in batches for place in batch) == list(range(count))
-    assert len(batches[0]) == min(rows, count)
+    batches = [rows_of(b) for b in create_text_streams_batcher(rows, window)(examples)]
+    assert len(batches[0]) == min(rows, length)
+    seen = sorted(char for batch in batches for part, _ in batch for char in part)
+    assert seen == sorted(text)
+    for batch in batches:
+        for part, place in batch:
+            assert 0 < len(part) <= window
+            assert text[place.start : place.stop] == part
+            assert place.is_last == (place.stop == length)
     for before, after in itertools.pairwise(batches):
         assert len(after) <= len(before)
-        # Rows stay in place as long as all are there; streams differ by one at most.
         if len(after) == len(before):
-            assert all(b == (a + 1) % count for a, b in zip(before, after, strict=True))
+            for (_, one), (_, two) in zip(before, after, strict=True):
+                assert two.start == (0 if one.is_last else one.stop)
 
 
 def test_epochs_begin_elsewhere():
     random.seed(0)
-    batch, examples = create_text_streams_batcher(4), make_examples(40)
-    firsts = {places(next(batch(examples)))[0] for _ in range(10)}
+    batch, examples = create_text_streams_batcher(4, 5), make_examples(make_text(100), 10)
+    firsts = {rows_of(next(batch(examples)))[0][1].start for _ in range(10)}
     assert len(firsts) > 3
 
 
-def test_files_stay_apart():
-    examples = make_examples(6, sources=2)
-    (batch, *_) = create_text_streams_batcher(12)(examples)
-    assert sorted(places(batch)) == [*range(6), *range(1000, 1006)]
+def test_windows_do_not_cross_from_text_to_text():
+    examples = make_examples(make_text(13), 5) + make_examples(make_text(7), 5, "b")
+    rows = [r for b in create_text_streams_batcher(2, 4)(examples) for r in rows_of(b)]
+    assert sorted({place.source for _, place in rows}) == ["a", "b"]
+    assert sum(place.is_last for _, place in rows) == 2
+    assert sum(len(part) for part, _ in rows) == 20
+
+
+def test_pieces_that_overlap_stay_apart():
+    docs = []
+    for start in (0, 5):
+        doc = Doc(NLP.vocab, words=[make_text(15)[start : start + 10]], spaces=[False])
+        set_window(doc, Window("a", start, start + 10, start == 5))
+        docs.append(Example(doc.copy(), doc))
+    rows = [r for b in create_text_streams_batcher(1, 50)(docs) for r in rows_of(b)]
+    assert sum(len(part) for part, _ in rows) == 20
 
 
 def test_a_buffer_bounds_what_is_taken_in():
     taken = []
 
     def stream():
-        for example in make_examples(100):
+        for example in make_examples(make_text(1000), 10):
             taken.append(example)
             yield example
 
-    batches = create_text_streams_batcher(5, buffer=20)(stream())
+    batches = create_text_streams_batcher(5, 4, buffer=200)(stream())
     next(batches)
     assert len(taken) == 20
-    assert sum(map(len, batches)) == 95
+    rest = sum(len(part) for batch in batches for part, _ in rows_of(batch))
+    assert rest == 1000 - 20
 
 
-def test_docs_without_a_place():
-    docs = [Doc(NLP.vocab, words=[str(i)]) for i in range(7)]
-    examples = [Example(doc.copy(), doc) for doc in docs]
-    batches = list(create_text_streams_batcher(3)(examples))
-    assert sorted(e.reference.text for b in batches for e in b) == sorted(d.text for d in docs)
+def test_docs_that_are_no_pieces_are_texts():
+    texts = ["To be, or not", "", "to be"]
+    examples = [Example(NLP.make_doc(text), NLP.make_doc(text)) for text in texts]
+    rows = [r for b in create_text_streams_batcher(2, 6)(examples) for r in rows_of(b)]
+    assert sorted("".join(part for part, _ in rows)) == sorted("".join(texts))
+    assert sum(place.is_last for _, place in rows) == 2
 
 
 def test_nothing_in_nothing_out():
-    assert list(create_text_streams_batcher(3)([])) == []
+    assert list(create_text_streams_batcher(3, 3)([])) == []
+    empty = Example(NLP.make_doc(""), NLP.make_doc(""))
+    assert list(create_text_streams_batcher(3, 3)([empty])) == []
 
 
-@pytest.mark.parametrize("options", [{"rows": 0}, {"rows": 8, "buffer": 4}])
+@pytest.mark.parametrize(
+    "options", [{"rows": 0}, {"window": 0}, {"rows": 8, "window": 8, "buffer": 63}]
+)
 def test_settings_are_checked(options):
     with pytest.raises(ValueError, match=str(list(options)[-1])):
         create_text_streams_batcher(**options)

@@ -58,8 +58,8 @@ def build_recurrent_lm(
         (truncated back-propagation through time). Needs a batcher that keeps windows
         of a text in order: `spacy-seqgen.text_streams.v1`.
     precision (str): "fp32", "bf16", or "auto": bf16 where the device computes it.
-    RETURNS (Model[LanguageBatch, Any]): In training: one loss for each row (mean loss of
-        a symbol, split over the rows) and the new state. Otherwise: a `Reading`.
+    RETURNS (Model[LanguageBatch, Any]): In training: the negative log-likelihood of each
+        row, in nats, and the new state. Otherwise: a `Reading`.
     """
     for name, value in (
         ("embedding_size", embedding_size),

@@ -5,6 +5,7 @@ section 8.1)."""
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -101,14 +102,12 @@ class RecurrentLM(nn.Module):
 
         inputs, targets (Tensor): Shape (batch, time), int64, padded at the end.
         state (State): Where each row begins.
-        RETURNS (tuple[Tensor, State]): For each row its negative log-likelihood in nats,
-            divided by the number of targets in the batch: shape (batch,), and adding up
-            to the mean loss of a symbol. And the state after the last column, detached.
+        RETURNS (tuple[Tensor, State]): The negative log-likelihood of each row, in nats:
+            shape (batch,). And the state after the last column, detached.
         """
         hidden, new_state = self._recur(inputs, state)
         nll = self._nll(self._logits(self.dropout(hidden)), targets)
-        known = (targets != self.pad).sum().clamp(min=1)
-        return nll.sum(1) / known, tuple(item.detach() for item in new_state)
+        return nll.sum(1), tuple(item.detach() for item in new_state)
 
     def read(self, inputs: Tensor, targets: Tensor, lengths: Tensor, state: State) -> Reading:
         """Score texts that are given.
@@ -122,9 +121,10 @@ class RecurrentLM(nn.Module):
         correct = logits.argmax(-1).t() == targets
         return Reading(self._nll(logits, targets), correct, new_state)
 
-    def step(self, state: State, ids: Tensor) -> tuple[Tensor, State]:
+    def step(self, state: State, ids: Tensor | np.ndarray) -> tuple[Tensor, State]:
         """One symbol a row: ids of shape (batch,) to logits of shape (batch, symbols)."""
-        hidden, new_state = self._recur(ids[:, None], state)
+        inputs = torch.as_tensor(ids, device=self.embedding.weight.device)[:, None]
+        hidden, new_state = self._recur(inputs, state)
         return self._logits(hidden)[0].float(), new_state
 
     def stepper(self) -> tuple[Callable, Callable]:

@@ -1,6 +1,6 @@
 """From Docs to batches of ids."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,31 +12,34 @@ from ..windows import Window
 
 
 def pad_texts(
-    texts: Sequence[np.ndarray], before: Sequence[int], ends: Sequence[bool]
+    ids: np.ndarray, lengths: np.ndarray, before: Sequence[int], ends: Sequence[bool]
 ) -> LanguageBatch:
     """A batch in which each symbol is predicted from those before it.
 
-    texts (Sequence[np.ndarray]): The ids of each text.
+    ids (np.ndarray): The ids of all texts, one text after the other.
+    lengths (np.ndarray): Shape (texts,): how many ids each has.
     before (Sequence[int]): The symbol before each text.
     ends (Sequence[bool]): Whether `</s>` follows it.
     """
-    lengths = np.array([len(ids) + end for ids, end in zip(texts, ends, strict=True)])
-    shape = len(texts), int(lengths.max(initial=0))
-    targets = np.full(shape, PAD, dtype=np.int64)
-    for row, ids in enumerate(texts):
-        targets[row, : len(ids)] = ids
-        if ends[row]:
-            targets[row, len(ids)] = EOS
-    inputs = np.full(shape, PAD, dtype=np.int64)
+    padded = lengths + np.asarray(ends, dtype=np.int64)
+    width = int(padded.max(initial=0))
+    targets = np.full((len(lengths), width), PAD, dtype=np.int64)
+    targets[np.arange(width) < lengths[:, None]] = ids
+    (ending,) = np.nonzero(padded > lengths)
+    targets[ending, lengths[ending]] = EOS
+    inputs = np.empty_like(targets)
     inputs[:, 1:] = targets[:, :-1]
-    if shape[1]:
+    if width:
         inputs[:, 0] = before
-    return LanguageBatch(inputs, targets, lengths)
+    return LanguageBatch(inputs, targets, padded)
 
 
 def in_time_chunks(batch: LanguageBatch, size: int) -> Iterator[tuple[np.ndarray, LanguageBatch]]:
     """Cut a batch into pieces of at most `size` columns. Rows that have ended are left
     out of later pieces: yields the rows that are in, and the piece."""
+    if 0 < batch.targets.shape[1] <= size and batch.lengths.all():
+        yield np.arange(len(batch.lengths)), batch
+        return
     for first in range(0, batch.targets.shape[1], size):
         rows = np.flatnonzero(batch.lengths > first)
         lengths = np.minimum(batch.lengths[rows] - first, size)
@@ -75,18 +78,22 @@ class CarriedState:
         self._last = np.empty(0, dtype=np.int64)
 
     def begin(
-        self, windows: Sequence[Window | None], start: tuple[torch.Tensor, ...]
+        self,
+        windows: Sequence[Window | None],
+        make_start: Callable[[int], tuple[torch.Tensor, ...]],
     ) -> tuple[tuple[torch.Tensor, ...], list[int]]:
         """The states in which windows begin, and the symbols before them.
 
         windows (Sequence[Window | None]): The windows.
-        start (tuple[Tensor]): The states at the beginning of a text, batch first.
+        make_start (Callable): Makes the states of some rows at the beginning of a text,
+            batch first.
         """
         places = [self._rows.get((w.source, w.start)) if w else None for w in windows]
-        if all(place is None for place in places):
-            return start, [BOS] * len(places)
         if places == list(range(len(self._last))):
             return self._state, self._last.tolist()
+        start = make_start(len(places))
+        if all(place is None for place in places):
+            return start, [BOS] * len(places)
         known = [row for row, place in enumerate(places) if place is not None]
         found = torch.tensor([place for place in places if place is not None])
         state = tuple(

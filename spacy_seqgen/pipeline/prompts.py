@@ -43,7 +43,9 @@ class Prompts:
 
     def _read(self, texts: Sequence[np.ndarray]) -> tuple[Any, list[np.ndarray], list[np.ndarray]]:
         shim = get_shim(self.model)
-        batch = pad_texts(texts, [BOS] * len(texts), [False] * len(texts))
+        lengths = np.array([len(ids) for ids in texts], dtype=np.int64)
+        ids = np.concatenate([*texts, np.empty(0, np.int64)])
+        batch = pad_texts(ids, lengths, [BOS] * len(texts), [False] * len(texts))
         nats = np.zeros(batch.targets.shape, dtype=np.float32)
         correct = np.zeros(batch.targets.shape, dtype=bool)
         with shim.inference() as net:
@@ -58,7 +60,6 @@ class Prompts:
                 correct[rows, columns] = reading.correct.cpu().numpy()
                 state = put_rows(state, rows, reading.state)
                 first = columns.stop
-        lengths = [len(ids) for ids in texts]
         return (
             state,
             [row[:n] for row, n in zip(nats, lengths, strict=True)],

@@ -268,24 +268,24 @@ class TextGenerator(GeneratingPipe):
         """Add the gradients of a batch, and return its mean loss."""
         rows = [row for doc in docs for row in get_windows(doc)]
         windows = [window for _, window in rows]
-        texts = self.vocabulary.encode_all([text for text, _ in rows])
-        state = get_shim(self.model).net.start(len(rows))
-        before = [BOS] * len(rows)
+        ids, lengths = self.vocabulary.encode_all([text for text, _ in rows])
+        make_start = get_shim(self.model).net.start
         if self.model.attrs["carry_state"]:
-            state, before = self._carried.begin(windows, state)
+            state, before = self._carried.begin(windows, make_start)
+        else:
+            state, before = make_start(len(rows)), [BOS] * len(rows)
         ends = [window is None or window.is_last for window in windows]
-        batch = pad_texts(texts, before, ends)
-        total = batch.lengths.sum()
+        batch = pad_texts(ids, lengths, before, ends)
+        total = int(batch.lengths.sum())
         loss = 0.0
         # Long texts are learned piece by piece, so that memory stays bounded.
         for places, piece in in_time_chunks(batch, _MAX_WINDOW):
             whole = len(places) == len(rows)
             piece.state = state if whole else select_rows(state, places)
             (row_losses, new_state), backprop = self.model.begin_update(piece)
-            share = float(piece.lengths.sum() / total)
             self.check_loss(row_losses, docs)
-            backprop(np.full(len(places), share, dtype=np.float32))
-            loss += float(row_losses.sum()) * share
+            backprop(np.full(len(places), 1 / total, dtype=np.float32))
+            loss += float(row_losses.sum()) / total
             state = new_state if whole else put_rows(state, places, new_state)
         if self.model.attrs["carry_state"]:
             self._carried.remember(windows, state, batch)

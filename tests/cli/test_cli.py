@@ -1,6 +1,7 @@
 import json
 import os
 import re
+from pathlib import Path
 
 import pytest
 import srsly
@@ -247,3 +248,23 @@ def test_train(tmp_path):
     assert "--resume" in again
     resumed = run("train", config, "-o", tmp_path / "out", "--resume", *overrides)
     assert "Resuming after 4 updates" in resumed
+
+
+def test_init_labels_saves_the_vocabulary_that_training_reads(tmp_path):
+    path = tmp_path / "train.txt"
+    path.write_text("abc " * 300)
+    config = os.path.join(os.path.dirname(__file__), "..", "..", "configs", "char_lm.cfg")
+    overrides = ["--paths.train", str(path), "--paths.dev", str(path)]
+    command = ["init", "labels", config, str(tmp_path / "labels"), *overrides]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    saved = tmp_path / "labels" / "text_generator.json"
+    reader = {"@readers": "spacy.read_labels.v1", "path": str(saved), "require": True}
+    text = Path(config).read_text().replace("vocabulary = null", "")
+    text += "[initialize.components.text_generator.vocabulary]\n"
+    text += "".join(f"{key} = {json.dumps(value)}\n" for key, value in reader.items())
+    (tmp_path / "c.cfg").write_text(text)
+    overrides += ["--training.max_steps", "2", "--training.max_epochs", "-1"]
+    run("train", tmp_path / "c.cfg", "-o", tmp_path / "out", *overrides)
+    data = srsly.read_json(tmp_path / "out/model-last/text_generator/vocabulary")
+    assert data == srsly.read_json(saved)

@@ -126,6 +126,18 @@ def test_batch_size_and_order_do_not_matter(trained, generation):
     assert_alike(trained.pipe(PROMPTS), expected)
 
 
+@pytest.mark.parametrize("generation", [{}, {"top_p": 0.9}, {"beam_size": 2}])
+def test_steps_of_the_module_give_the_same(trained, monkeypatch, generation):
+    """What is used on a GPU, against what is used on a CPU."""
+    pipe = trained.get_pipe("text_generator")
+    pipe.options = replace(pipe.options, **generation)
+    expected = list(trained.pipe(PROMPTS))
+    net = pipe.model.shims[0].net
+    monkeypatch.setattr(net, "stepper", lambda: (net.step, lambda state: state))
+    assert_alike(trained.pipe(PROMPTS), expected)
+    assert "".join(pipe.stream(trained.make_doc("To be"), beam_size=1))
+
+
 def test_same_text_same_continuation_other_seed_another(trained):
     assert trained("To be")._.continuation == trained("To be")._.continuation
     pipe = trained.get_pipe("text_generator")
