@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 from spacy.training import Example
 
-from .windows import Window, get_window, make_batch
-
-Row = tuple[str, Window]
+from .windows import Row, Window, get_window, make_batch
 
 
 def create_text_streams_batcher(

@@ -231,7 +231,8 @@ class Characters(Vocabulary):
         return Encoded(self._look_up(text), starts)
 
     def encode_all(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        folded = [self._fold(text)[0] for text in texts]
+        plain = not self.nfc and not self.lowercase
+        folded = texts if plain else [self._fold(text)[0] for text in texts]
         lengths = np.array([len(text) for text in folded], dtype=np.int64)
         return self._look_up("".join(folded)), lengths
 

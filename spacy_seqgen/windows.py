@@ -1,7 +1,7 @@
 """Windows: pieces of a longer text, and where in it they stand.
 
-A Doc is one window, or several at once: then each of its tokens is a window of its own,
-and there is no meaning in their order. A Doc that says nothing of windows is a whole text.
+A Doc is one window, or a batch of them. A Doc that says nothing of windows is a whole
+text.
 """
 
 from collections.abc import Sequence
@@ -28,37 +28,37 @@ class Window(NamedTuple):
     is_last: bool
 
 
+Row = tuple[str, Window]
+
+
 def set_window(doc: Doc, window: Window) -> None:
     """Say that a Doc is a window."""
-    doc.user_data[_KEY] = (tuple(window),)
+    doc.user_data[_KEY] = ((doc.text, window),)
 
 
 def get_window(doc: Doc) -> Window | None:
     """The window that a Doc is, if it is one."""
     stored = doc.user_data.get(_KEY, ())
-    return Window(*stored[0]) if len(stored) == 1 else None
+    return Window(*stored[0][1]) if len(stored) == 1 else None
 
 
-def get_windows(doc: Doc) -> list[tuple[str, Window | None]]:
+def get_windows(doc: Doc) -> Sequence[tuple[str, Window | None]]:
     """The texts to learn from a Doc, each with its window."""
     stored = doc.user_data.get(_KEY)
-    if stored is None:
-        return [(doc.text, None)]
-    if len(stored) == 1:
-        return [(doc.text, Window(*stored[0]))]
-    return [(token.text, Window(*item)) for token, item in zip(doc, stored, strict=True)]
+    return [(doc.text, None)] if stored is None else stored
 
 
-def make_batch(rows: Sequence[tuple[str, Window]]) -> Example:
-    """A batch of windows as one Example. spaCy copies every Doc of a batch before each
-    update, which for small windows costs more than a tenth of the training time; one Doc
-    costs next to nothing.
+def make_batch(rows: Sequence[Row]) -> Example:
+    """A batch of windows as one Example, its Doc with a token for each. spaCy copies every
+    Doc of a batch before each update, which for small windows costs more than a tenth of
+    the training time; one Doc costs next to nothing.
 
-    rows (Sequence[tuple[str, Window]]): The windows, none of them empty.
+    rows (Sequence[Row]): The windows, none of them empty.
     """
     # A vocabulary of its own, which goes with the Doc: nothing is kept of the corpus.
     vocab = Vocab()
-    words = [text for text, _ in rows]
-    reference = Doc(vocab, words=words, spaces=[False] * len(words))
-    reference.user_data[_KEY] = tuple(tuple(window) for _, window in rows)
-    return Example(Doc(vocab, words=words, spaces=[False] * len(words)), reference)
+    words, spaces = [text for text, _ in rows], [False] * len(rows)
+    predicted = Doc(vocab, words=words, spaces=spaces)
+    reference = Doc(vocab, words=words, spaces=spaces)
+    reference.user_data[_KEY] = rows
+    return Example(predicted, reference)

@@ -86,9 +86,9 @@ def build_recurrent_lm(
 
 def forward(model: Model, batch: LanguageBatch, is_train: bool) -> tuple[Any, Callable]:
     shim = get_shim(model)
-    inputs, targets = (
-        torch.from_numpy(ids).to(shim.device) for ids in (batch.inputs, batch.targets)
-    )
+    inputs, targets = torch.from_numpy(batch.inputs), torch.from_numpy(batch.targets)
+    if shim.device.type != "cpu":
+        inputs, targets = inputs.to(shim.device), targets.to(shim.device)
     state = shim.net.start(len(inputs)) if batch.state is None else batch.state
     if not is_train:
         with shim.inference() as net:

@@ -52,12 +52,14 @@ class NativeStep:
                 f"The gradient is not finite (update {self.updates + 1}), so the weights were left "
                 "as they are. Lower learn_rate, or set grad_clip."
             )
-        kept = [(weight, row, weight[row].detach().clone()) for weight, row in self._padding]
+        spared = self._padding if optimizer.L2 else []
+        kept = [(weight, row, weight[row].detach().clone()) for weight, row in spared]
         native.step()
         with torch.no_grad():
             for weight, row, values in kept:
                 weight[row] = values
-        native.zero_grad(set_to_none=True)
+        for item in trained:
+            item.grad = None
         self.updates += 1
         if optimizer.averages is not None:
             self._update_averages(optimizer.averages)

@@ -49,9 +49,9 @@ def resolve_precision(precision: str, device: torch.device) -> str:
 
 @contextlib.contextmanager
 def computing_in(precision: str, device: torch.device) -> Iterator[None]:
-    """A context in which a model's forward pass computes in a precision. Weights, and
-    the optimizer, stay in fp32; the state before is restored."""
-    if resolve_precision(precision, device) == "fp32":
+    """A context in which a model's forward pass computes in a precision that was
+    resolved. Weights, and the optimizer, stay in fp32; the state before is restored."""
+    if precision == "fp32":
         yield
     else:
         with torch.autocast(device.type, dtype=torch.bfloat16):

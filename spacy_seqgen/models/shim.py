@@ -6,6 +6,7 @@ the way out.
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,7 +18,7 @@ from thinc.shims import PyTorchShim
 from torch import Tensor, nn
 
 from .optimizer import NativeStep
-from .precision import check_precision, computing_in, full_precision
+from .precision import check_precision, computing_in, full_precision, resolve_precision
 from .weights import weights_from_bytes, weights_to_bytes
 
 FORMAT = "spacy-seqgen.weights.v1"
@@ -66,14 +67,19 @@ class TorchShim(PyTorchShim):
         RETURNS (tuple): What the module returned, and a callback that takes the
             gradient of the losses and leaves gradients at the parameters.
         """
-        self._model.train()
-        with computing_in(self.precision, self.device):
+        if not self._model.training:
+            self._model.train()
+        with computing_in(self._resolved_precision, self.device):
             outputs = self._model(*inputs)
 
         def backprop(d_losses: Tensor) -> None:
             torch.autograd.backward(outputs[0], d_losses.to(outputs[0]))
 
         return outputs, backprop
+
+    @functools.cached_property
+    def _resolved_precision(self) -> str:
+        return resolve_precision(self.precision, self.device)
 
     @contextlib.contextmanager
     def inference(self) -> Iterator[Any]:

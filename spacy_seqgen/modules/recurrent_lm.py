@@ -79,10 +79,14 @@ class RecurrentLM(nn.Module):
             self.output.weight = self.embedding.weight
             with torch.no_grad():
                 self.embedding.weight[pad].zero_()
+        self._dropout_is_set = False
         self.set_dropout(dropout)
         self._steps: RecurrentSteps | None = None
 
     def set_dropout(self, rate: float) -> None:
+        if self.dropout.p == rate and self._dropout_is_set:
+            return
+        self._dropout_is_set = True
         self.dropout.p = rate
         self.rnn.dropout = rate if self.rnn.num_layers > 1 else 0.0
 

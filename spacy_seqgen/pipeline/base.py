@@ -1,10 +1,10 @@
 """What all generating components have in common."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import srsly
 from spacy import util
 from spacy.errors import Errors
@@ -40,9 +40,9 @@ class GeneratingPipe(TrainablePipe):
         if not self.is_initialized:
             raise ValueError(Errors.E109.format(name=self.name))
 
-    def check_loss(self, losses: np.ndarray, docs: Iterable[Doc]) -> None:
+    def check_loss(self, loss: float, docs: Iterable[Doc]) -> None:
         """RAISES (ValueError): If a loss is not finite; names the texts of the batch."""
-        if np.isfinite(losses).all():
+        if math.isfinite(loss):
             return
         texts = [repr(doc.text[:60]) for doc in docs]
         shown = ", ".join(texts[:3]) + (", ..." if len(texts) > 3 else "")

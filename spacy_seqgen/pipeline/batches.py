@@ -22,11 +22,14 @@ def pad_texts(
     ends (Sequence[bool]): Whether `</s>` follows it.
     """
     padded = lengths + np.asarray(ends, dtype=np.int64)
-    width = int(padded.max(initial=0))
-    targets = np.full((len(lengths), width), PAD, dtype=np.int64)
-    targets[np.arange(width) < lengths[:, None]] = ids
-    (ending,) = np.nonzero(padded > lengths)
-    targets[ending, lengths[ending]] = EOS
+    rows, width = len(lengths), int(padded.max(initial=0))
+    if len(ids) == rows * width:  # nothing to pad
+        targets = ids.reshape(rows, width)
+    else:
+        targets = np.full((rows, width), PAD, dtype=np.int64)
+        targets[np.arange(width) < lengths[:, None]] = ids
+        (ending,) = np.nonzero(padded > lengths)
+        targets[ending, lengths[ending]] = EOS
     inputs = np.empty_like(targets)
     inputs[:, 1:] = targets[:, :-1]
     if width:
@@ -73,7 +76,8 @@ class CarriedState:
         self.clear()
 
     def clear(self) -> None:
-        self._rows: dict[tuple[str, int], int] = {}
+        self._windows: Sequence[Window | None] = ()
+        self._full = np.empty(0, dtype=bool)
         self._state: tuple[torch.Tensor, ...] = ()
         self._last = np.empty(0, dtype=np.int64)
 
@@ -81,20 +85,21 @@ class CarriedState:
         self,
         windows: Sequence[Window | None],
         make_start: Callable[[int], tuple[torch.Tensor, ...]],
-    ) -> tuple[tuple[torch.Tensor, ...], list[int]]:
+    ) -> tuple[tuple[torch.Tensor, ...], Sequence[int]]:
         """The states in which windows begin, and the symbols before them.
 
         windows (Sequence[Window | None]): The windows.
         make_start (Callable): Makes the states of some rows at the beginning of a text,
             batch first.
         """
-        places = [self._rows.get((w.source, w.start)) if w else None for w in windows]
-        if places == list(range(len(self._last))):
+        if self._all_follow(windows):
             return self._state, self._last.tolist()
+        ends = {self._end(row): row for row in range(len(self._windows))}
+        places = [ends.get((w.source, w.start)) if w else None for w in windows]
         start = make_start(len(places))
-        if all(place is None for place in places):
-            return start, [BOS] * len(places)
         known = [row for row, place in enumerate(places) if place is not None]
+        if not known:
+            return start, [BOS] * len(places)
         found = torch.tensor([place for place in places if place is not None])
         state = tuple(
             new.index_copy(0, torch.tensor(known, device=new.device), old[found.to(old.device)])
@@ -108,28 +113,39 @@ class CarriedState:
         state: tuple[torch.Tensor, ...],
         batch: LanguageBatch,
     ) -> None:
-        """Keep the states in which windows ended. Only of those as long as the longest:
-        behind the others there was padding."""
-        self._state = state
+        """Keep the states in which windows ended."""
+        self._windows, self._state = windows, state
         self._last = batch.targets[:, -1]
-        full = batch.lengths == batch.targets.shape[1]
-        self._rows = {
-            (window.source, window.stop): row
-            for row, window in enumerate(windows)
-            if window is not None and full[row] and not window.is_last
-        }
+        # Behind rows that are shorter than the longest there was padding.
+        self._full = batch.lengths == batch.targets.shape[1]
+
+    def _all_follow(self, windows: Sequence[Window | None]) -> bool:
+        """The usual case: each row continues the same row."""
+        return len(windows) == len(self._windows) and all(
+            after is not None and self._end(row) == (after.source, after.start)
+            for row, after in enumerate(windows)
+        )
+
+    def _end(self, row: int) -> tuple[str, int] | None:
+        """Where a kept row would go on, if it can."""
+        window = self._windows[row]
+        if window is None or window.is_last or not self._full[row]:
+            return None
+        return window.source, window.stop
 
     # For checkpoints
 
     def to_tensors(self) -> dict[str, Any]:
         """Everything kept: tensors, and what says to whom they belong."""
         tensors = {f"state/{i}": item for i, item in enumerate(self._state)}
-        keys = [[source, stop, row] for (source, stop), row in self._rows.items()]
-        return {"tensors": {**tensors, "last": torch.from_numpy(self._last.copy())}, "keys": keys}
+        tensors["last"] = torch.from_numpy(self._last.copy())
+        tensors["full"] = torch.from_numpy(self._full.copy())
+        return {"tensors": tensors, "keys": [window and list(window) for window in self._windows]}
 
     def from_tensors(self, data: dict[str, Any], device: torch.device) -> None:
         tensors = dict(data["tensors"])
         self._last = tensors.pop("last").numpy().copy()
+        self._full = tensors.pop("full").numpy().copy()
         ordered = sorted(tensors, key=lambda name: int(name.rpartition("/")[2]))
         self._state = tuple(tensors[name].clone().to(device) for name in ordered)
-        self._rows = {(source, int(stop)): int(row) for source, stop, row in data["keys"]}
+        self._windows = [window and Window(*window) for window in data["keys"]]

@@ -283,9 +283,9 @@ class TextGenerator(GeneratingPipe):
             whole = len(places) == len(rows)
             piece.state = state if whole else select_rows(state, places)
             (row_losses, new_state), backprop = self.model.begin_update(piece)
-            self.check_loss(row_losses, docs)
-            backprop(np.full(len(places), 1 / total, dtype=np.float32))
             loss += float(row_losses.sum()) / total
+            self.check_loss(loss, docs)
+            backprop(np.full(len(places), 1 / total, dtype=np.float32))
             state = new_state if whole else put_rows(state, places, new_state)
         if self.model.attrs["carry_state"]:
             self._carried.remember(windows, state, batch)

@@ -2,7 +2,12 @@ import pytest
 import torch
 
 from spacy_seqgen.models import precision
-from spacy_seqgen.models.precision import check_precision, computing_in, full_precision
+from spacy_seqgen.models.precision import (
+    check_precision,
+    computing_in,
+    full_precision,
+    resolve_precision,
+)
 
 CPU = torch.device("cpu")
 
@@ -29,18 +34,19 @@ def test_unknown_precision():
 def test_autocast_is_on_inside_and_restored(monkeypatch, setting, native, expected):
     monkeypatch.setattr(precision, "supports_bf16", lambda device: native)
     assert autocast_dtype() is None
-    with computing_in(setting, CPU):
+    resolved = resolve_precision(setting, CPU)
+    with computing_in(resolved, CPU):
         assert autocast_dtype() == expected
     assert autocast_dtype() is None
-    with pytest.raises(RuntimeError), computing_in(setting, CPU):
+    with pytest.raises(RuntimeError), computing_in(resolved, CPU):
         raise RuntimeError
     assert autocast_dtype() is None
 
 
 def test_bf16_without_hardware_warns_and_computes_in_fp32(monkeypatch):
     monkeypatch.setattr(precision, "supports_bf16", lambda device: False)
-    with pytest.warns(UserWarning, match="no bfloat16"), computing_in("bf16", CPU):
-        assert autocast_dtype() is None
+    with pytest.warns(UserWarning, match="no bfloat16"):
+        assert resolve_precision("bf16", CPU) == "fp32"
 
 
 def test_full_precision_inside_autocast():

@@ -1,0 +1,108 @@
+"""From a config to a trained pipeline on disk."""
+
+from pathlib import Path
+
+from spacy.cli._util import show_validation_error
+from spacy.training.initialize import init_nlp
+from thinc.api import Config
+from wasabi import msg
+
+from .checkpoint import FILE_NAME, Checkpoint, CheckpointMismatch
+from .loop import Interrupted, Trainer
+
+_MAY_DIFFER = ("paths", "training.max_steps", "training.max_epochs", "training.patience",
+               "training.eval_frequency", "training.logger")  # fmt: skip
+
+
+class TrainingError(Exception):
+    """A training can't begin. `title` says it in a few words."""
+
+    def __init__(self, title: str, text: str):
+        self.title = title
+        super().__init__(text)
+
+
+def run_training(
+    config: Config,
+    output: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    every: int = 500,
+    use_gpu: int = -1,
+) -> Path:
+    """Initialize and train a pipeline.
+
+    config (Config): The config, not interpolated.
+    output (Path): Where to save the pipeline and the checkpoint.
+    resume (bool): Go on from the checkpoint there, if there is one.
+    overwrite (bool): Begin again, although there is a checkpoint. With `resume`: only if
+        it is of a finished training, or of another config.
+    every (int): Updates between two checkpoints.
+    use_gpu (int): The id of a GPU, or -1.
+    RETURNS (Path): The directory of the final pipeline.
+    RAISES (TrainingError): If there is an unfinished training, or one that does not fit.
+    RAISES (KeyboardInterrupt): If the process was asked to stop.
+    """
+    path = output / FILE_NAME
+    output.mkdir(parents=True, exist_ok=True)
+    checkpoint = _read_checkpoint(path) if resume and path.exists() else None
+    if path.exists() and not resume and not overwrite:
+        raise TrainingError(
+            f"There is a checkpoint in {output}",
+            "Add --resume to go on from it, or --overwrite to begin again, which deletes it and "
+            "the pipelines beside it.",
+        )
+    if resume and checkpoint is None:
+        msg.info(f"No checkpoint in {output}: beginning")
+    msg.info(f"Saving to output directory: {output}")
+    msg.divider("Initializing pipeline")
+    with show_validation_error(hint_fill=False):
+        nlp = init_nlp(config, use_gpu=use_gpu)
+    msg.good("Initialized pipeline")
+    if checkpoint is not None:
+        changed = _changed_settings(checkpoint.config, nlp.config)
+        if overwrite and (changed or checkpoint.progress.finished):
+            msg.info("The training there is finished or has another config: beginning again")
+            checkpoint = None
+        elif changed:
+            shown = ", ".join(changed[:8])
+            msg.warn(f"The config differs from that of the run that is resumed: {shown}")
+    msg.divider("Training pipeline")
+    trainer = Trainer(nlp, output, every=every, use_gpu=use_gpu)
+    try:
+        return trainer.train(checkpoint)
+    except CheckpointMismatch as error:
+        raise TrainingError("Can't resume", str(error)) from error
+    except Interrupted as stop:
+        raise KeyboardInterrupt(
+            f"Stopped after step {stop.step}. The same command with --resume goes on from there."
+        ) from stop
+
+
+def _read_checkpoint(path: Path) -> Checkpoint:
+    try:
+        return Checkpoint(path)
+    except ValueError as error:
+        raise TrainingError("Can't resume", f"{error} Begin again with --overwrite.") from error
+
+
+def _changed_settings(before: str, now: Config) -> list[str]:
+    """The settings that differ from those of an earlier run."""
+    old = _flatten(Config().from_str(before, interpolate=False))
+    new = _flatten(now)
+    return [
+        name
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name) and not name.startswith(_MAY_DIFFER)
+    ]
+
+
+def _flatten(config: dict, prefix: str = "") -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in config.items():
+        if isinstance(value, dict):
+            found.update(_flatten(value, f"{prefix}{name}."))
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
