@@ -7,24 +7,28 @@ either the old checkpoint or the new one, complete.
 """
 
 import json
-import os
-import random
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from spacy.language import Language
-from thinc.api import Model, Optimizer
-from thinc.shims import PyTorchShim
+from thinc.api import Optimizer
 from torch import Tensor
 
 from ..models.shim import TorchShim
+from .places import (
+    like_parameter,
+    optimizer_tensors,
+    parameter_places,
+    shims,
+    update_counts,
+    weights,
+)
+from .randomness import random_state, restore_random
+from .replacing import write_atomically
 
 FILE_NAME = "checkpoint.safetensors"
 FORMAT = "spacy-seqgen.checkpoint.v1"
@@ -63,9 +67,9 @@ def save_checkpoint(
     """
     tensors: dict[str, Tensor] = {}
     states: dict[str, Any] = {}
-    for name, value in _weights(nlp):
+    for name, value in weights(nlp):
         tensors[f"weights/{name}"] = value
-    for name, value in _optimizer_tensors(nlp, optimizer):
+    for name, value in optimizer_tensors(nlp, optimizer):
         tensors[f"optimizer/{name}"] = value
     for name, pipe in nlp.pipeline:
         if hasattr(pipe, "get_training_state"):
@@ -73,7 +77,8 @@ def save_checkpoint(
             states[name] = state["keys"]
             for key, value in state["tensors"].items():
                 tensors[f"state/{name}/{key}"] = value
-    tensors.update(_random_tensors())
+    position, random_tensors = random_state()
+    tensors.update(random_tensors)
     info = {
         "format": FORMAT,
         "step": progress.step,
@@ -84,37 +89,13 @@ def save_checkpoint(
         "finished": progress.finished,
         "config": config,
         "states": states,
-        "counts": _update_counts(nlp, optimizer),
-        "random": random.getstate(),
-        "numpy": _numpy_position(),
+        "counts": update_counts(nlp, optimizer),
+        "random": position,
     }
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     write_atomically(
         path, lambda temporary: save_file(plain, temporary, {"info": json.dumps(info)})
     )
-
-
-def write_atomically(path: Path, write: Any) -> None:
-    """Have `write` make a file, and put it into the place of another in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, SafetensorError):
-            raise OSError(f"Can't write {path}: {error}") from error
-        raise
-    with suppress(OSError):  # not every system lets one open a directory
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
 
 class CheckpointMismatch(ValueError):
@@ -159,7 +140,7 @@ class Checkpoint:
 
         RAISES (CheckpointMismatch): If they do not fit the pipeline.
         """
-        for name, target in _weights(nlp):
+        for name, target in weights(nlp):
             self._copy(f"weights/{name}", target)
         for _ in range(self.info["step"] + 1):
             optimizer.step_schedules()
@@ -171,15 +152,7 @@ class Checkpoint:
 
     def restore_random(self) -> None:
         """Put the random number generators back to where they were."""
-        version, state, gauss = self.info["random"]
-        random.setstate((version, tuple(state), gauss))
-        name, position, has_gauss, cached = self.info["numpy"]
-        keys = self.tensors["random/numpy"].numpy().astype(np.uint32)
-        np.random.set_state((name, keys, position, has_gauss, cached))
-        torch.set_rng_state(self.tensors["random/torch"])
-        if torch.cuda.is_available() and "random/cuda/0" in self.tensors:
-            devices = range(torch.cuda.device_count())
-            torch.cuda.set_rng_state_all([self.tensors[f"random/cuda/{i}"] for i in devices])
+        restore_random(self.info["random"], self.tensors)
 
     def _below(self, prefix: str) -> dict[str, Tensor]:
         return {k[len(prefix) :]: v for k, v in self.tensors.items() if k.startswith(prefix)}
@@ -198,113 +171,19 @@ class Checkpoint:
 
     def _restore_optimizer(self, nlp: Language, optimizer: Optimizer) -> None:
         stored = self._below("optimizer/")
-        for place, shim in _shims(nlp):
+        for place, shim in shims(nlp):
             if isinstance(shim, TorchShim):
                 prefix = f"native/{place}/"
                 own = {k[len(prefix) :]: v for k, v in stored.items() if k.startswith(prefix)}
                 if own:
                     shim.native.load_state(own, optimizer)
-        keys = {place: key for key, place in _parameter_places(nlp).items()}
+        keys = {place: key for key, place in parameter_places(nlp).items()}
         counts = self.info["counts"]
         for place, key in keys.items():
             for kind in ("mom1", "mom2", "averages"):
                 value, values = stored.get(f"{kind}/{place}"), getattr(optimizer, kind)
                 if value is None or values is None:
                     continue
-                values[key] = _like_parameter(nlp, key, kind, value)
+                values[key] = like_parameter(nlp, key, kind, value)
             if place in counts:
                 optimizer.nr_update[key] = counts[place]
-
-
-def _nodes(nlp: Language) -> Iterator[tuple[str, Model]]:
-    """All Thinc nodes of the pipeline, with names that are the same in every process."""
-    for name, pipe in nlp.pipeline:
-        model = getattr(pipe, "model", None)
-        if isinstance(model, Model):
-            for number, node in enumerate(model.walk()):
-                yield f"{name}/{number}", node
-
-
-def _shims(nlp: Language) -> Iterator[tuple[str, PyTorchShim]]:
-    for place, node in _nodes(nlp):
-        for number, shim in enumerate(node.shims):
-            if isinstance(shim, PyTorchShim):
-                yield f"{place}/shim{number}", shim
-
-
-def trained_shims(nlp: Language) -> Iterator[TorchShim]:
-    """The bridges to PyTorch that have made an update."""
-    for _, shim in _shims(nlp):
-        if isinstance(shim, TorchShim) and shim.native.source is not None:
-            yield shim
-
-
-def _weights(nlp: Language) -> Iterator[tuple[str, Tensor]]:
-    """The weights themselves: to write into a tensor changes the model."""
-    for place, node in _nodes(nlp):
-        for name in node.param_names:
-            if node.has_param(name):
-                yield f"{place}/{name}", torch.as_tensor(node.get_param(name))
-    for place, shim in _shims(nlp):
-        seen: set[int] = set()
-        for name, value in shim._model.state_dict(keep_vars=True).items():
-            if id(value) not in seen:
-                seen.add(id(value))
-                yield f"{place}/{name}", value
-
-
-def _parameter_places(nlp: Language) -> dict[tuple[int, str], str]:
-    """What the keys of a Thinc optimizer, which are new in each process, stand for."""
-    places = {}
-    for place, node in _nodes(nlp):
-        for name in node.param_names:
-            places[node.id, name] = f"{place}/{name}"
-    for place, shim in _shims(nlp):
-        for name, _ in shim._model.named_parameters():
-            places[shim.id, name] = f"{place}/{name}"
-    return places
-
-
-def _optimizer_tensors(nlp: Language, optimizer: Optimizer) -> Iterator[tuple[str, Tensor]]:
-    for place, shim in _shims(nlp):
-        if isinstance(shim, TorchShim):
-            for name, value in shim.native.state().items():
-                yield f"native/{place}/{name}", value
-    places = _parameter_places(nlp)
-    for kind in ("mom1", "mom2", "averages"):
-        for key, value in (getattr(optimizer, kind) or {}).items():
-            if key in places:
-                yield f"{kind}/{places[key]}", torch.as_tensor(value)
-
-
-def _like_parameter(nlp: Language, key: tuple[int, str], kind: str, value: Tensor) -> Any:
-    """A value of the optimizer, in the type in which it is kept for a parameter."""
-    for _, shim in _shims(nlp):
-        if shim.id == key[0] and isinstance(shim, TorchShim):
-            return value.to(shim.device)
-    for _, node in _nodes(nlp):
-        if node.id == key[0]:
-            return node.ops.asarray(value.numpy())  # type: ignore[arg-type]
-    return value.numpy()
-
-
-def _update_counts(nlp: Language, optimizer: Optimizer) -> dict[str, int]:
-    places = _parameter_places(nlp)
-    return {places[key]: n for key, n in optimizer.nr_update.items() if key in places}
-
-
-def _random_tensors() -> dict[str, Tensor]:
-    _, keys, *_ = np.random.get_state(legacy=True)
-    tensors = {
-        "random/numpy": torch.from_numpy(np.asarray(keys).astype(np.int64)),
-        "random/torch": torch.get_rng_state(),
-    }
-    if torch.cuda.is_available():
-        for number, state in enumerate(torch.cuda.get_rng_state_all()):
-            tensors[f"random/cuda/{number}"] = state
-    return tensors
-
-
-def _numpy_position() -> list[Any]:
-    name, _, position, has_gauss, cached = np.random.get_state(legacy=True)
-    return [name, position, has_gauss, cached]

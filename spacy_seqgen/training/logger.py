@@ -60,7 +60,7 @@ def create_checkpoint_logger(
 
 def _find_optimizer(nlp: Language) -> Optimizer:
     """The optimizer of the training. spaCy hands it to the models alone."""
-    from .checkpoint import trained_shims
+    from .places import trained_shims
 
     for shim in trained_shims(nlp):
         if shim.native.source is not None:

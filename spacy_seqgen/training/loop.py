@@ -35,7 +35,7 @@ from tqdm import tqdm
 from wasabi import Printer
 
 from .checkpoint import FILE_NAME, Checkpoint, Progress, save_checkpoint
-from .folders import recover_directory, replace_directory
+from .replacing import recover_directory, replace_directory
 
 
 class Interrupted(Exception):

@@ -10,9 +10,9 @@ from spacy_seqgen.training.checkpoint import (
     Checkpoint,
     Progress,
     save_checkpoint,
-    write_atomically,
 )
 from spacy_seqgen.training.logger import create_checkpoint_logger
+from spacy_seqgen.training.replacing import write_atomically
 
 from ..util import make_nlp
 

@@ -1,10 +1,37 @@
-"""Directories that are replaced as a whole."""
+"""Files and directories that are replaced as a whole."""
 
+import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 _NEW, _OLD = ".new", ".old"
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Have `write` make a file, and put it into the place of another in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, SafetensorError):
+            raise OSError(f"Can't write {path}: {error}") from error
+        raise
+    with suppress(OSError):  # not every system lets one open a directory
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
 
 def replace_directory(path: Path, write: Callable[[Path], object]) -> None:

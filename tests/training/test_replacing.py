@@ -1,6 +1,6 @@
 import pytest
 
-from spacy_seqgen.training.folders import recover_directory, replace_directory
+from spacy_seqgen.training.replacing import recover_directory, replace_directory
 
 
 def write(content):
