@@ -11,7 +11,7 @@ from .windows import Row, Window, get_window, make_batch
 
 
 def create_text_streams_batcher(
-    rows: int = 32, window: int = 32, buffer: int = 0
+    rows: int = 32, window: int = 64, buffer: int = 0
 ) -> Callable[[Iterable[Example]], Iterator[list[Example]]]:
     """Batches in which each row continues the same row of the batch before, so that a
     model can carry its state through the text: truncated back-propagation through time.

@@ -68,7 +68,7 @@ class RecurrentLM(nn.Module):
         self.pad = pad
         self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=pad)
         self.rnn = CELLS[cell](embedding_size, hidden_size, num_layers)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.0)
         self.projection: nn.Module = nn.Identity()
         if tied and embedding_size != hidden_size:
             self.projection = nn.Linear(hidden_size, embedding_size, bias=False)
@@ -79,16 +79,13 @@ class RecurrentLM(nn.Module):
             self.output.weight = self.embedding.weight
             with torch.no_grad():
                 self.embedding.weight[pad].zero_()
-        self._dropout_is_set = False
         self.set_dropout(dropout)
         self._steps: RecurrentSteps | None = None
 
     def set_dropout(self, rate: float) -> None:
-        if self.dropout.p == rate and self._dropout_is_set:
-            return
-        self._dropout_is_set = True
-        self.dropout.p = rate
-        self.rnn.dropout = rate if self.rnn.num_layers > 1 else 0.0
+        if rate != self.dropout.p:  # before each update, so cheap if nothing changes
+            self.dropout.p = rate
+            self.rnn.dropout = rate if self.rnn.num_layers > 1 else 0.0
 
     def train(self, mode: bool = True) -> "RecurrentLM":
         if mode:
