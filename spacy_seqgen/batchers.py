@@ -77,6 +77,8 @@ def _joined(pieces: list[_Text]) -> list[_Text]:
     runs: list[list[_Text]] = []
     for piece in sorted(pieces, key=lambda piece: piece.window[:2]):
         last = runs[-1][-1].window if runs else None
+        if last and last.source == piece.window.source:
+            piece = _without_overlap(piece, last)
         if last and (last.source, last.stop) == (piece.window.source, piece.window.start):
             runs[-1].append(piece)
         else:
@@ -87,6 +89,15 @@ def _joined(pieces: list[_Text]) -> list[_Text]:
         text = "".join(piece.text for piece in run)
         joined.append(_Text(text, Window(source, start, stop, is_last)))
     return joined
+
+
+def _without_overlap(piece: _Text, last: Window) -> _Text:
+    """Without what it repeats from the window before. (The same window twice, from two
+    epochs, is no overlap.)"""
+    source, start, stop, is_last = piece.window
+    if not last.start < start < last.stop < stop:
+        return piece
+    return _Text(piece.text[last.stop - start :], Window(source, last.stop, stop, is_last))
 
 
 def _streams(texts: list[_Text], rows: int, window: int) -> list[Iterator[Row]]:

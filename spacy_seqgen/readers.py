@@ -1,5 +1,6 @@
 """Corpus readers (`@readers`)."""
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -11,13 +12,15 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 
-from .textfiles import count_length, find_text_files, read_range
+from .textfiles import TextFileError, count_length, find_text_files, read_range
+from .vocabularies import Characters
 from .windows import Window, set_window
 
 PathOrPaths = str | Path | list[str] | list[Path]
 
 _LONGEST = 100_000  # characters in a Doc when there is no window; spaCy's limit is a million
 _DOCS_PER_VOCAB = 10_000
+_LONGEST_LINE = 1 << 22  # characters
 
 
 class PlainText:
@@ -77,7 +80,7 @@ class PlainText:
     def windows(self) -> Iterator[tuple[str, Window]]:
         """The text of each window, and where it stands.
 
-        RAISES (ValueError): If there is no text.
+        RAISES (TextFileError): If there is no text.
         """
         empty = True
         for path, start, stop, is_end in self._ranges():
@@ -87,7 +90,7 @@ class PlainText:
                 last = is_last and is_end
                 yield text, Window(str(path), place, place + len(text), last)
         if empty:
-            raise ValueError(
+            raise TextFileError(
                 f"There is no text in {self.path!s} from {self.start} to "
                 f"{'the end' if self.stop is None else self.stop}"
             )
@@ -111,7 +114,9 @@ class PlainText:
         """The part of each file to read: characters, and whether the file ends there.
         `start` and `stop` count over all files together."""
         files = find_text_files(self.path)
-        if self.start == 0 and self.stop is None:
+        # 1.0 is the whole, but 1 is one character.
+        to_the_end = self.stop is None or (isinstance(self.stop, float) and self.stop == 1)
+        if self.start == 0 and to_the_end:
             yield from ((path, 0, None, True) for path in files)
             return
         lengths = [count_length(path) for path in files]
@@ -150,7 +155,7 @@ def create_plain_text_reader(
     tokenize (bool): Tokenize the Docs, for other components in the same pipeline.
     """
     if path is None:
-        raise ValueError(
+        raise TextFileError(
             "The plain text reader has no path. Set it in the config or on the command line, for "
             "instance --paths.train FILE --paths.dev FILE"
         )
@@ -166,17 +171,27 @@ def create_plain_text_reader(
     )
 
 
-def count_characters(path: PathOrPaths) -> dict[str, int]:
+def count_characters(
+    path: PathOrPaths, nfc: bool = False, lowercase: bool = False
+) -> dict[str, int]:
     """How often each character occurs in a text of any size: a vocabulary for
     `[initialize.components]`. Registered as `spacy-seqgen.count_characters.v1`
     (`@readers`).
 
     path (str | Path | list): As for the plain text reader.
+    nfc (bool), lowercase (bool): As in the vocabulary.
     """
+    vocabulary = Characters(nfc=nfc, lowercase=lowercase)
     counts: Counter[str] = Counter()
     for file in find_text_files(path):
+        rest = ""
         for block in read_range(file, 0, None):
-            counts.update(block)
+            # At the end of a line: nothing composes with a line break.
+            text, cut, rest = (rest + block).rpartition("\n")
+            if len(rest) > _LONGEST_LINE:
+                text, cut, rest = text + cut, rest, ""
+            counts.update(vocabulary.count([text + cut]))
+        counts.update(vocabulary.count([rest]))
     return dict(counts)
 
 
@@ -205,7 +220,7 @@ def _check_bound(name: str, value: int | float | None) -> None:
     if value is None:
         return
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or value < 0 or (isinstance(value, float) and value > 1):
+    if not is_number or not 0 <= value <= (1 if isinstance(value, float) else math.inf):
         raise ValueError(
             f"{name} must be a number of characters (an int, such as 5000) or a share (a float "
             f"from 0.0 to 1.0, written with a leading 0), got {value!r}"

@@ -5,6 +5,7 @@ import codecs
 import glob
 import gzip
 import io
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,12 +13,16 @@ _BLOCK = 1 << 20
 _SUFFIXES = (".txt", ".text", ".md", ".txt.gz", ".text.gz", ".md.gz")
 
 
+class TextFileError(ValueError):
+    """A text that can't be read. The message says where, and what to do."""
+
+
 def find_text_files(path: str | Path | Iterable[str | Path]) -> list[Path]:
     """The files that a path stands for, in a fixed order.
 
     path (str | Path | Iterable): A file; a directory, searched for text files at any
         depth; a glob pattern; or several of these.
-    RAISES (ValueError): If there is none.
+    RAISES (TextFileError): If there is none.
     """
     if not isinstance(path, str | Path):
         return [found for item in path for found in find_text_files(item)]
@@ -27,11 +32,11 @@ def find_text_files(path: str | Path | Iterable[str | Path]) -> list[Path]:
     if place.is_dir():
         found = sorted(p for p in place.rglob("*") if p.is_file() and p.name.endswith(_SUFFIXES))
         if not found:
-            raise ValueError(f"There is no text file ({', '.join(_SUFFIXES)}) in {place}")
+            raise TextFileError(f"There is no text file ({', '.join(_SUFFIXES)}) in {place}")
         return found
     found = sorted(Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file())
     if not found:
-        raise ValueError(f"There is no file {path!s}, nor any that this matches as a pattern")
+        raise TextFileError(f"There is no file {path!s}, nor any that this matches as a pattern")
     return found
 
 
@@ -40,7 +45,7 @@ def read_blocks(path: Path) -> Iterator[str]:
     mode, every end of a line becomes "\\n"; a byte order mark is dropped.
 
     path (Path): The file, UTF-8; decompressed if its name ends in ".gz".
-    RAISES (ValueError): If it is not UTF-8, with the offset of the byte in question, or
+    RAISES (TextFileError): If it is not UTF-8, with the offset of the byte in question, or
         not gzip.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
@@ -50,14 +55,14 @@ def read_blocks(path: Path) -> Iterator[str]:
         while True:
             try:
                 data = file.read(_BLOCK)
-            except (gzip.BadGzipFile, EOFError) as error:
-                raise ValueError(f"{path} is not a complete gzip file: {error}") from error
+            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+                raise TextFileError(f"{path} is not a complete gzip file: {error}") from error
             pending = len(decoder.getstate()[0])
             try:
                 text = decoder.decode(data, final=not data)
             except UnicodeDecodeError as error:
                 place = offset - pending + error.start
-                raise ValueError(
+                raise TextFileError(
                     f"{path} is not valid UTF-8: byte 0x{error.object[error.start]:02x} at offset "
                     f"{place}{' of the decompressed text' if path.suffix == '.gz' else ''} "
                     f"({error.reason}). Convert it, for instance with iconv -f latin1 -t utf8."

@@ -4,6 +4,7 @@ Every component owns one. They share an interface, `Vocabulary`, so that a model
 does not care whether a symbol is a character, a word or a subword.
 """
 
+import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-import srsly
 from spacy.tokens import Doc
 
 PAD, UNK, BOS, EOS = range(4)
@@ -115,6 +115,10 @@ class Vocabulary:
         counts (dict[str, int]): How often each symbol occurs.
         RAISES (ValueError): If no symbol is left.
         """
+        if not isinstance(counts, dict) or not all(
+            isinstance(symbol, str) and isinstance(n, int) for symbol, n in counts.items()
+        ):
+            raise ValueError("the counts of symbols must be a table: the symbol, and how often")
         kept = [(-n, symbol) for symbol, n in counts.items() if n >= self.min_count]
         if not kept:
             raise ValueError(
@@ -146,18 +150,19 @@ class Vocabulary:
         RAISES (ValueError): If the data is not a vocabulary of this kind.
         """
         check_vocabulary_data(data, self.kind, self.version)
+        check_vocabulary_settings(data["settings"], self.settings)
         self.__init__(**data["settings"])  # type: ignore[misc]
         self._set_symbols(list(data["symbols"]))
         return self
 
     def to_bytes(self) -> bytes:
-        return srsly.json_dumps(self.to_dict()).encode("utf8", "surrogatepass")
+        return json.dumps(self.to_dict()).encode("ascii")  # any code point, escaped
 
     def from_bytes(self, data: bytes) -> "Vocabulary":
         try:
-            return self.from_dict(srsly.json_loads(data.decode("utf8", "surrogatepass")))
-        except UnicodeDecodeError as error:
-            raise ValueError(f"Not a vocabulary: {error}") from error
+            return self.from_dict(json.loads(data))
+        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(f"this is not a vocabulary: {error}") from error
 
     def to_disk(self, path: str | Path) -> None:
         Path(path).write_bytes(self.to_bytes())
@@ -187,6 +192,16 @@ def check_vocabulary_data(data: Any, kind: str, version: int) -> None:
         raise ValueError(f"'symbols' must begin with {' '.join(SPECIALS)} and name no symbol twice")
     if not isinstance(data.get("settings"), dict):
         raise ValueError("'settings' is missing")
+
+
+def check_vocabulary_settings(settings: dict[str, Any], expected: dict[str, Any]) -> None:
+    """RAISES (ValueError): If settings have other names or types than those expected."""
+    for name in sorted(settings.keys() | expected.keys()):
+        if name not in settings or name not in expected:
+            raise ValueError(f"'settings' must name {sorted(expected)}, found {sorted(settings)}")
+        if type(settings[name]) is not type(expected[name]):
+            kind = type(expected[name]).__name__
+            raise ValueError(f"the setting {name!r} must be {kind}, found {settings[name]!r}")
 
 
 class Characters(Vocabulary):
@@ -239,6 +254,16 @@ class Characters(Vocabulary):
     def _look_up(self, text: str) -> np.ndarray:
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
         return self._table[np.minimum(codes, len(self._table) - 1)]
+
+    def build(self, counts: dict[str, int]) -> None:
+        strange = [s for s in counts if isinstance(s, str) and self._fold(s)[0] != s]
+        if strange:
+            raise ValueError(
+                f"The counts hold characters that this vocabulary never makes of a text, such as "
+                f"{strange[0]!r}: count them with the same settings (nfc = {self.nfc}, lowercase = "
+                f"{self.lowercase})"
+            )
+        super().build(counts)
 
     def _set_symbols(self, symbols: list[str]) -> None:
         first = len(SPECIALS)

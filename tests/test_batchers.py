@@ -75,14 +75,14 @@ def test_windows_do_not_cross_from_text_to_text():
     assert sum(len(part) for part, _ in rows) == 20
 
 
-def test_pieces_that_overlap_stay_apart():
+def test_what_pieces_repeat_is_learned_once():
     docs = []
     for start in (0, 5):
         doc = Doc(NLP.vocab, words=[make_text(15)[start : start + 10]], spaces=[False])
         set_window(doc, Window("a", start, start + 10, start == 5))
         docs.append(Example(doc.copy(), doc))
     rows = [r for b in create_text_streams_batcher(1, 50)(docs) for r in rows_of(b)]
-    assert sum(len(part) for part, _ in rows) == 20
+    assert sorted("".join(part for part, _ in rows)) == sorted(make_text(15))
 
 
 def test_a_buffer_bounds_what_is_taken_in():
@@ -120,3 +120,9 @@ def test_nothing_in_nothing_out():
 def test_settings_are_checked(options):
     with pytest.raises(ValueError, match=str(list(options)[-1])):
         create_text_streams_batcher(**options)
+
+
+def test_a_window_taken_in_twice_is_no_overlap():
+    examples = make_examples(make_text(20), 10) * 2
+    rows = [r for b in create_text_streams_batcher(2, 4)(examples) for r in rows_of(b)]
+    assert sum(len(part) for part, _ in rows) == 40

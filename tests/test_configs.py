@@ -1,5 +1,6 @@
 """Every shipped config is complete, and trains."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,11 @@ def test_config_trains_a_few_steps(path, corpus, tmp_path):
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_sections_of_a_config_are_commented(path):
+def test_every_setting_is_commented(path):
     lines = path.read_text().splitlines()
-    assert sum(line.startswith("#") for line in lines) > 30
+    settings = [i for i, line in enumerate(lines) if re.match(r"[@\w]+ *=", line)]
+    assert len(settings) > 100
+    assert [lines[i] for i in settings if not lines[i - 1].startswith("#")] == []
 
 
 @pytest.mark.gpu

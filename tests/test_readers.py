@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_seqgen.readers import count_characters, create_plain_text_reader
+from spacy_seqgen.vocabularies import UNK, Characters
 from spacy_seqgen.windows import get_window
 
 NLP = spacy.blank("en")
@@ -165,3 +166,30 @@ def test_count_characters(tmp_path):
     for name in "ab":
         (tmp_path / f"{name}.txt").write_text(f"x{name}")
     assert count_characters(tmp_path) == {"x": 2, "a": 1, "b": 1}
+
+
+@pytest.mark.parametrize("options", [{"lowercase": True}, {"nfc": True}])
+def test_characters_are_counted_as_the_vocabulary_makes_them(tmp_path, options):
+    (tmp_path / "a.txt").write_text("HELLO World\ncafe\u0301\n" * 3)
+    vocabulary = Characters(**options)
+    vocabulary.build(count_characters(tmp_path, **options))
+    assert UNK not in vocabulary.encode("hello WORLD"[: 11 * ("lowercase" in options)]).ids
+    assert UNK not in vocabulary.encode("cafe\u0301").ids
+
+
+def test_characters_of_a_text_without_lines_are_counted_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr("spacy_seqgen.readers._LONGEST_LINE", 10)
+    monkeypatch.setattr("spacy_seqgen.textfiles._BLOCK", 7)
+    (tmp_path / "a.txt").write_text("ab" * 50)
+    assert count_characters(tmp_path) == {"a": 50, "b": 50}
+
+
+def test_counts_of_other_characters_are_refused(tmp_path):
+    (tmp_path / "a.txt").write_text("Hello")
+    with pytest.raises(ValueError, match=r"'H'.*lowercase = True"):
+        Characters(lowercase=True).build(count_characters(tmp_path))
+
+
+def test_a_share_of_1_is_the_whole(path, monkeypatch):
+    monkeypatch.setattr("spacy_seqgen.readers.count_length", lambda path: pytest.fail("was read"))
+    assert "".join(texts(path, start=0.0, stop=1.0)) == path.read_text()

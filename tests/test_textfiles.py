@@ -85,3 +85,12 @@ def test_ranges(tmp_path_factory, text, start, stop):
     assert count_length(path) == len(text)
     assert "".join(read_range(path, start, stop)) == text[start:stop]
     assert "".join(read_range(path, start, None)) == text[start:]
+
+
+def test_damaged_gzip_is_named(tmp_path):
+    path = tmp_path / "a.txt.gz"
+    data = bytearray(gzip.compress(b"To be, or not to be" * 100))
+    data[20] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"a\.txt\.gz is not a complete gzip file"):
+        list(read_blocks(path))

@@ -1,8 +1,9 @@
 """What several commands need."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import srsly
 from spacy.language import Language
@@ -42,7 +43,8 @@ def read_docs(
 ) -> Iterator[Doc]:
     """The Docs of a `.spacy` file, the texts of a `.jsonl` file, or running text in pieces
     of up to 100,000 characters."""
-    if path.suffix == ".jsonl":
+    _check_range(path, start, stop)
+    if is_jsonl(path):
         for number, text in read_jsonl_texts(path):
             yield make_doc(nlp, text, f"{path}, line {number}")
     else:
@@ -54,7 +56,8 @@ def read_examples(
     nlp: Language, path: Path, start: float | int = 0, stop: float | int | None = None
 ) -> Iterator[Example]:
     """As `read_docs`, for evaluation."""
-    if path.suffix == ".jsonl":
+    _check_range(path, start, stop)
+    if is_jsonl(path):
         for doc in read_docs(nlp, path):
             yield Example(nlp.make_doc(doc.text), doc)
     elif path.suffix == ".spacy":
@@ -64,6 +67,17 @@ def read_examples(
             str(path), window=0, start=start, stop=stop, tokenize=True
         )
         yield from reader(nlp)
+
+
+def is_jsonl(path: Path) -> bool:
+    return path.name.endswith((".jsonl", ".jsonl.gz"))
+
+
+def _check_range(path: Path, start: float | int, stop: float | int | None) -> None:
+    if (is_jsonl(path) or path.suffix == ".spacy") and (start != 0 or stop not in (None, 1.0)):
+        raise ValueError(
+            f"--start and --stop choose a part of running text; {path} holds texts of their own"
+        )
 
 
 def read_jsonl_texts(path: Path) -> Iterator[tuple[int, str]]:
@@ -99,9 +113,28 @@ def make_doc(nlp: Language, text: str, where: str) -> Doc:
     RAISES (ValueError): If the text is not valid Unicode; names where it comes from.
     """
     try:
-        return nlp.make_doc(text)
+        text.encode("utf8")
     except UnicodeEncodeError as error:
         raise ValueError(
             f"{where}: the text holds half a surrogate pair at character {error.start}, which is "
             "not valid Unicode. Remove it, or write U+FFFD instead."
         ) from error
+    # The limit is for components whose memory grows with the text; these read in pieces.
+    nlp.max_length = max(nlp.max_length, len(text))
+    return nlp.make_doc(text)
+
+
+@contextmanager
+def open_output(path: Path) -> Iterator[IO[str]]:
+    """A file to write to, whose directory is made.
+
+    RAISES (ValueError): If it can't be written; says why.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf8") as file:
+            yield file
+    except OSError as error:
+        if error.filename not in (None, str(path), str(path.parent)):
+            raise  # of a file that was read meanwhile
+        raise ValueError(f"Can't write {path}: {error.strerror or error}") from error

@@ -35,7 +35,7 @@ def evaluate_cli(
 
     python -m spacy seqgen evaluate training/char_lm/model-best corpus/dev.txt
     """
-    from .common import load_pipeline, read_examples
+    from .common import load_pipeline, open_output, read_examples
     from .score import _parse_bound
 
     setup_gpu(use_gpu, silent=True)
@@ -56,8 +56,11 @@ def evaluate_cli(
             msg.divider(name)
             msg.table([(key, _format(value)) for key, value in sorted(values.items())])
     if output:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        srsly.write_json(output, scores)
+        try:
+            with open_output(output) as file:
+                file.write(srsly.json_dumps(scores, indent=2) + "\n")
+        except ValueError as error:
+            msg.fail("Can't save the scores", str(error), exits=1)
         msg.good(f"Saved results to {output}")
 
 

@@ -113,6 +113,8 @@ def generate_cli(
 
 
 def _generate(pipe: Any, docs: list, options: list, output: Path | None) -> None:
+    from .common import open_output
+
     if output is None:
         for doc, option, found in _continuations(pipe, docs, options):
             for continuation in found:
@@ -120,14 +122,16 @@ def _generate(pipe: Any, docs: list, options: list, output: Path | None) -> None
                 _print_prompt(doc.text)
                 print(continuation.text)
         return
-    with output.open("w", encoding="utf8") as file:
-        progress = tqdm(total=len(docs) * len(options), unit=" texts", disable=None)
+    written = 0
+    with open_output(output) as file:
+        progress = tqdm(total=len(docs) * len(options), unit=" prompts", disable=None)
         for doc, option, found in _continuations(pipe, docs, options):
             for sample, continuation in enumerate(found):
                 _write_row(file, doc.text, option, sample, continuation)
+                written += 1
             progress.update()
         progress.close()
-    msg.good(f"Wrote {len(docs) * len(options) * options[0].num_samples} texts to {output}")
+    msg.good(f"Wrote {written} texts to {output}")
 
 
 def _continuations(pipe: Any, docs: list, options: list) -> Iterator[tuple[Any, Any, list]]:
@@ -190,11 +194,11 @@ def _parse_temperatures(text: str) -> list[dict[str, float]]:
 
 
 def _read_prompts(path: Path) -> Iterator[str]:
-    from .common import read_jsonl_texts, read_lines
+    from .common import is_jsonl, read_jsonl_texts, read_lines
 
     if str(path) == "-":
         yield from (line.rstrip("\n") for line in sys.stdin)
-    elif path.suffix == ".jsonl":
+    elif is_jsonl(path):
         yield from (text for _, text in read_jsonl_texts(path))
     else:
         yield from read_lines(path)

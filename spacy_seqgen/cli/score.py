@@ -1,6 +1,7 @@
 """`spacy seqgen score`"""
 
 import heapq
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def score_cli(
     python -m spacy seqgen score training/char_lm/model-best corpus/dev.txt --most 10
     """
     from ..vocabularies import UNK
-    from .common import find_component, load_pipeline, read_docs
+    from .common import find_component, load_pipeline, open_output, read_docs
 
     setup_gpu(use_gpu, silent=True)
     nlp = load_pipeline(model)
@@ -50,29 +51,26 @@ def score_cli(
     pipe.generate_text, pipe.score_text = False, True
     bits, chars, unknown, tokens = 0.0, 0, 0, 0
     surprising: list[tuple[float, int, dict[str, Any]]] = []
-    rows = output.open("w", encoding="utf8") if output else None
     try:
         docs = read_docs(nlp, path, _parse_bound(start), _parse_bound(stop))
         progress = tqdm(unit=" characters", unit_scale=True, disable=None)
-        for doc in pipe.pipe(docs, batch_size=16):
-            progress.update(len(doc.text))
-            bits += doc._.surprisal
-            unknown += int((pipe.vocabulary.encode(doc).ids == UNK).sum())
-            for token in doc:
-                entry = _describe(token, chars)
-                tokens += 1
-                heapq.heappush(surprising, (entry["surprisal"], -tokens, entry))
-                if len(surprising) > most:
-                    heapq.heappop(surprising)
-            chars += len(doc.text)
-            if rows:
-                rows.write(srsly.json_dumps(_row(doc)) + "\n")
+        with open_output(output) if output else nullcontext() as rows:
+            for doc in pipe.pipe(docs, batch_size=16):
+                progress.update(len(doc.text))
+                bits += doc._.surprisal
+                unknown += int((pipe.vocabulary.encode(doc).ids == UNK).sum())
+                for token in doc:
+                    entry = _describe(token, chars)
+                    tokens += 1
+                    heapq.heappush(surprising, (entry["surprisal"], -tokens, entry))
+                    if len(surprising) > most:
+                        heapq.heappop(surprising)
+                chars += len(doc.text)
+                if rows:
+                    rows.write(srsly.json_dumps(_row(doc)) + "\n")
         progress.close()
     except ValueError as error:
         msg.fail("Can't score", str(error), exits=1)
-    finally:
-        if rows:
-            rows.close()
     if not chars:
         msg.fail(f"There is no text in {path}", exits=1)
     _show(bits, chars, tokens, unknown, sorted(surprising, reverse=True))

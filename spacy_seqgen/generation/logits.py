@@ -86,7 +86,9 @@ class Temperature:
     def __call__(self, logits: Tensor, generated: Tensor) -> Tensor:
         if self.temperature < 1e-3:
             # The largest becomes 0 first, so that no temperature can make it infinite.
-            logits = logits - logits.amax(-1, keepdim=True)
+            # (Where all are forbidden, the largest is -inf and must not be subtracted.)
+            largest = logits.amax(-1, keepdim=True)
+            logits = logits - largest.clamp(min=torch.finfo(logits.dtype).min)
         return logits / self.temperature
 
 

@@ -59,7 +59,9 @@ class GenerationOptions:
         (), "Strings that end the text. The string itself is not part of the result."
     )
     num_samples: int = _option(
-        1, "Texts for each prompt: independent samples, or the best of the beam."
+        1,
+        "Texts for each prompt: independent samples, or the best of the beam (fewer, should it "
+        "find fewer).",
     )
     beam_size: int = _option(
         1, "Hypotheses kept by beam search. 1 samples instead (or is greedy at temperature 0)."
@@ -78,6 +80,8 @@ class GenerationOptions:
     def __post_init__(self) -> None:
         if isinstance(self.stop, str):
             object.__setattr__(self, "stop", (self.stop,))
+        if not isinstance(self.stop, list | tuple):
+            raise ValueError(f"stop must be a string or a list of strings, got {self.stop!r}")
         object.__setattr__(self, "stop", tuple(self.stop))
         for item in fields(self):
             self._check_type(item.name)
@@ -119,7 +123,7 @@ class GenerationOptions:
             if getattr(self, name) != value:
                 raise ValueError(
                     f"{name} ({getattr(self, name)}) belongs to sampling and means nothing with "
-                    f"beam_size {self.beam_size}: leave one of them out"
+                    f"beam_size {self.beam_size}: set {name} to {value:g}, or beam_size to 1"
                 )
 
     @classmethod
@@ -147,16 +151,16 @@ _TYPES = {
 _RANGES = [
     ("max_length", 0, math.inf),
     ("min_length", 0, math.inf),
-    ("temperature", 0, math.inf),
+    ("temperature", 0, 1000),
     ("top_k", 0, math.inf),
     ("top_p", 0, 1),
     ("min_p", 0, 1),
     ("typical_p", 0, 1),
-    ("repetition_penalty", 0, math.inf),
+    ("repetition_penalty", 0, 1000),
     ("no_repeat_ngram_size", 0, math.inf),
     ("num_samples", 1, math.inf),
     ("beam_size", 1, math.inf),
-    ("length_alpha", 0, math.inf),
+    ("length_alpha", 0, 10),
     ("seed", 0, math.inf),
 ]
 

@@ -80,6 +80,7 @@ class Sampler:
         self.max_length = max_length
         self.select = select
         self._jitter: torch.Tensor | None = None
+        self._alone = False
 
     def run(self, state: Any, last_ids: np.ndarray) -> list[Hypothesis]:
         """Generate until every row is finished.
@@ -98,6 +99,8 @@ class Sampler:
     def steps(self, state: Any, last_ids: np.ndarray) -> Iterator[Step]:
         """Generate, and yield after each step. Finished rows are gone at the next."""
         ids: Any = last_ids
+        # The last row left is none: its state still comes from a batch.
+        self._alone = len(last_ids) == 1
         alive = np.arange(len(last_ids))
         certain = np.ones(len(last_ids), dtype=bool)
         trace: Trace | None = None
@@ -127,7 +130,7 @@ class Sampler:
         if isinstance(logits, np.ndarray) and not self.transforms:
             scores = logits + noise
             ids = scores.argmax(1)
-            if len(ids) > 1:
+            if not self._alone:
                 rows = np.arange(len(ids))
                 best = scores[rows, ids]
                 scores[rows, ids] = -np.inf
@@ -137,7 +140,7 @@ class Sampler:
         added = torch.from_numpy(noise).to(values.device)
         history = torch.from_numpy(generated).to(values.device)
         scores = self._scores(values, added, history)
-        if len(noise) == 1:
+        if self._alone:
             chosen = scores.argmax(1)
         else:
             two = scores.topk(2)

@@ -75,9 +75,11 @@ class StopStrings:
         ]
 
     def _ends(self, ids: np.ndarray) -> bool:
-        # Every symbol is at least one character, so the string lies in this tail.
-        tail = self.decode(ids[-self._longest :].tolist())
-        return any(text in tail for text in self.stop)
+        # Every symbol is at least one character, so the string lies in this tail. It ends
+        # in the newest symbol: one that ended before `min_length` does not count later.
+        last = ids[-self._longest :].tolist()
+        tail, before = self.decode(last), len(self.decode(last[:-1]))
+        return any(tail.find(text, max(0, before + 1 - len(text))) >= 0 for text in self.stop)
 
     def trim(self, text: str) -> str:
         """Cut the stop string that ended a text, and what follows it."""

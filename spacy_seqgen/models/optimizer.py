@@ -123,14 +123,16 @@ class NativeStep:
             parameter = self.parameters.get(name)
             if parameter is None or (value.ndim and value.shape != parameter.shape):
                 raise ValueError(f"The optimizer state {path!r} does not fit the model.")
-            target = parameter.device if value.ndim else value.device
+            # A fused step on a GPU wants its counters there; others want them on the CPU.
+            fused = native.param_groups[0].get("fused")
+            target = parameter.device if value.ndim or fused else torch.device("cpu")
             native.state[parameter][key] = value.clone().to(target)
 
 
 def _kind_of(optimizer: Optimizer) -> str:
     if optimizer.use_radam:
         return "radam"
-    return "adam" if optimizer.b1 > 0 and optimizer.b2 > 0 else "sgd"
+    return "adam" if optimizer.b1 > 0 or optimizer.b2 > 0 else "sgd"  # as Thinc tells them
 
 
 def _make_torch_optimizer(

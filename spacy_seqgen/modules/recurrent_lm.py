@@ -2,6 +2,7 @@
 (Mikolov et al. 2010; Graves 2013, https://arxiv.org/abs/1308.0850; Chollet 2018,
 section 8.1)."""
 
+import copy
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -134,7 +135,8 @@ class RecurrentLM(nn.Module):
             self._steps = make_recurrent_steps(self)
         if self._steps is None:
             return self.step, lambda state: state
-        return self._steps.step, self._steps.prepare
+        steps = copy.copy(self._steps)  # room of its own: there may be several at a time
+        return steps.step, steps.prepare
 
     def _recur(
         self, inputs: Tensor, state: State, lengths: Tensor | None = None

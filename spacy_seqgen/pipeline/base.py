@@ -10,6 +10,7 @@ from spacy import util
 from spacy.errors import Errors
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
+from thinc.api import Model
 
 from ..vocabularies import Vocabulary
 
@@ -96,7 +97,7 @@ class GeneratingPipe(TrainablePipe):
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "GeneratingPipe":
         deserialize: dict[str, Callable[[bytes], Any]] = {
-            "cfg": lambda data: self.cfg.update(srsly.json_loads(data)),
+            "cfg": lambda data: self._load_cfg(data, "the given bytes"),
             "vocab": lambda data: self.vocab.from_bytes(data, exclude=exclude),
         }
         for name, vocabulary in self.vocabularies.items():
@@ -118,7 +119,7 @@ class GeneratingPipe(TrainablePipe):
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "GeneratingPipe":
         path = Path(path)
         deserialize: dict[str, Callable[[Path], Any]] = {
-            "cfg": lambda p: self.cfg.update(srsly.read_json(p)),
+            "cfg": lambda p: self._load_cfg(p.read_bytes(), str(p)),
             "vocab": lambda p: self.vocab.from_disk(p, exclude=exclude),
         }
         for name, vocabulary in self.vocabularies.items():
@@ -133,14 +134,36 @@ class GeneratingPipe(TrainablePipe):
         util.from_disk(path, deserialize, exclude)
         return self
 
-    def _load_model(self, data: bytes, source: str) -> None:
-        if all(vocabulary.is_built for vocabulary in self.vocabularies.values()):
-            self.make_model()
+    def _load_cfg(self, data: bytes, source: str) -> None:
         try:
+            self.cfg.update(srsly.json_loads(data))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"Can't load '{self.name}': {source} is damaged: {error}") from error
+
+    def _load_model(self, data: bytes, source: str) -> None:
+        # What the config says of the model counts, not what the file does.
+        attrs = [dict(node.attrs) for node in self.model.walk()]
+        try:
+            if all(vocabulary.is_built for vocabulary in self.vocabularies.values()):
+                self.make_model()
+            _check_parts(self.model, data)
             self.model.from_bytes(data)
+            for node, values in zip(self.model.walk(), attrs, strict=True):
+                node.attrs.clear()
+                node.attrs.update(values)
         except Exception as error:
             # Damaged msgpack fails in many ways: all mean that this is no model.
             raise ValueError(
                 f"Can't load the model of '{self.name}' from {source}: {error} "
                 "(Config, vocabulary and model must come from the same training.)"
             ) from error
+
+
+def _check_parts(model: Model, data: bytes) -> None:
+    """RAISES (ValueError): If a file has not the weights of every part of a model, which
+    Thinc would pass over without a word."""
+    saved = srsly.msgpack_loads(data)
+    found = [len(shims) for shims in saved["shims"]]
+    expected = [len(node.shims) for node in model.walk()]
+    if found != expected:
+        raise ValueError(f"expected weights for {expected} networks, found {found}.")

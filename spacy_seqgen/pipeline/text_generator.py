@@ -214,7 +214,7 @@ class TextGenerator(GeneratingPipe):
             corpus that is streamed, of which spaCy only shows the first 100 examples.
         RAISES (ValueError): If the training data holds no text.
         """
-        if vocabulary and "symbols" in vocabulary:
+        if isinstance(vocabulary, dict) and isinstance(vocabulary.get("symbols"), list):
             self.vocabulary.from_dict(vocabulary)
         elif vocabulary:
             self.vocabulary.build(vocabulary)
@@ -344,11 +344,21 @@ class TextGenerator(GeneratingPipe):
         YIELDS (str): Pieces of text, of one symbol or more.
         """
         self.check_initialized()
+        shim = get_shim(self.model)
+        pieces = self._pieces(doc, replace(self.options, **options))
+        while True:
+            # Anew for each piece: in between, the caller may train, or change threads.
+            with shim.inference():
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+    def _pieces(self, doc: Doc, options: GenerationOptions) -> Iterator[str]:
         prompts = Prompts(self.model, [self.vocabulary.encode(doc).ids])
-        with get_shim(self.model).inference() as net:
-            step, prepare = net.stepper()
-            search = self._search(step, replace(self.options, **options))
-            yield from search.stream(lambda rows: prompts.start(prepare, rows), doc.text)
+        step, prepare = get_shim(self.model).net.stepper()
+        search = self._search(step, options)
+        yield from search.stream(lambda rows: prompts.start(prepare, rows), doc.text)
 
     @property
     def _rows_per_doc(self) -> int:

@@ -32,6 +32,8 @@ from .replacing import write_atomically
 
 FILE_NAME = "checkpoint.safetensors"
 FORMAT = "spacy-seqgen.checkpoint.v1"
+_PARTS = {"step", "results", "losses", "words", "seconds", "finished", "config", "states", "counts",
+          "random", "labels", "tensors"}  # fmt: skip
 
 
 @dataclass
@@ -91,11 +93,11 @@ def save_checkpoint(
         "states": states,
         "counts": update_counts(nlp, optimizer),
         "random": position,
+        "labels": _labels(nlp),
+        "tensors": sorted(tensors),
     }
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    write_atomically(
-        path, lambda temporary: save_file(plain, temporary, {"info": json.dumps(info)})
-    )
+    write_atomically(path, lambda temporary: save_file(plain, temporary, {"info": _to_json(info)}))
 
 
 class CheckpointMismatch(ValueError):
@@ -118,6 +120,8 @@ class Checkpoint:
             raise ValueError(f"{path} is not a complete checkpoint: {error}") from error
         if not isinstance(self.info, dict) or self.info.get("format") != FORMAT:
             raise ValueError(f"{path} is not a checkpoint of spacy-seqgen ({FORMAT})")
+        if not _PARTS <= self.info.keys() or self.info["tensors"] != sorted(self.tensors):
+            raise ValueError(f"{path} is not a complete checkpoint: parts are missing")
 
     @property
     def config(self) -> str:
@@ -140,6 +144,14 @@ class Checkpoint:
 
         RAISES (CheckpointMismatch): If they do not fit the pipeline.
         """
+        now = _labels(nlp)
+        for name, labels in self.info["labels"].items():
+            if name in now and labels != now[name]:
+                raise CheckpointMismatch(
+                    f"The checkpoint {self.path} does not fit the data: '{name}' found other "
+                    "symbols or labels in the training data than when it was made. Resume with "
+                    "the same data, or begin again with --overwrite."
+                )
         for name, target in weights(nlp):
             self._copy(f"weights/{name}", target)
         for _ in range(self.info["step"] + 1):
@@ -164,7 +176,7 @@ class Checkpoint:
             raise CheckpointMismatch(
                 f"The checkpoint {self.path} does not fit the config: for {name} it holds {found}, "
                 f"the model needs shape {tuple(target.shape)}. Resume with the config and the "
-                "data that it was made with, or start again without --resume."
+                "data that it was made with, or begin again with --overwrite."
             )
         with torch.no_grad():
             target.copy_(value)
@@ -187,3 +199,14 @@ class Checkpoint:
                 values[key] = like_parameter(nlp, key, kind, value)
             if place in counts:
                 optimizer.nr_update[key] = counts[place]
+
+
+def _labels(nlp: Language) -> dict[str, Any]:
+    """The vocabularies and labels of the components: what the numbers in a model mean."""
+    labels = {name: getattr(pipe, "label_data", None) for name, pipe in nlp.pipeline}
+    return json.loads(_to_json(labels))
+
+
+def _to_json(data: Any) -> str:
+    """JSON. spaCy's own components leave NumPy numbers among the losses and scores."""
+    return json.dumps(data, default=lambda value: value.item())

@@ -1,7 +1,9 @@
 """A logger that writes checkpoints (`@loggers`)."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 
@@ -9,6 +11,10 @@ from spacy.language import Language
 from spacy.training.loggers import console_logger_v3
 from spacy.util import logger as spacy_log
 from thinc.api import Optimizer
+
+# Where a training loop writes the checkpoints itself: two writers, of which this one
+# counts steps from 0, would get into each other's way.
+_is_off: ContextVar[bool] = ContextVar("checkpoint_logger_is_off", default=False)
 
 LogStep = Callable[[dict[str, Any] | None], None]
 SetupLogger = Callable[..., tuple[LogStep, Callable[[], None]]]
@@ -33,7 +39,7 @@ def create_checkpoint_logger(
         nlp: Language, stdout: IO = sys.stdout, stderr: IO = sys.stderr
     ) -> tuple[LogStep, Callable[[], None]]:
         log_inner, finalize = setup_inner(nlp, stdout, stderr)
-        if path is None:
+        if path is None or _is_off.get():
             return log_inner, finalize
         # Here, because a config that writes none should not wait for PyTorch.
         from .checkpoint import Progress, save_checkpoint
@@ -56,6 +62,16 @@ def create_checkpoint_logger(
         return log_step, finalize
 
     return setup
+
+
+@contextmanager
+def checkpoints_written_elsewhere() -> Iterator[None]:
+    """A context in which loggers are set up that write no checkpoints."""
+    token = _is_off.set(True)
+    try:
+        yield
+    finally:
+        _is_off.reset(token)
 
 
 def _find_optimizer(nlp: Language) -> Optimizer:

@@ -35,6 +35,7 @@ from tqdm import tqdm
 from wasabi import Printer
 
 from .checkpoint import FILE_NAME, Checkpoint, Progress, save_checkpoint
+from .logger import checkpoints_written_elsewhere
 from .replacing import recover_directory, replace_directory
 
 
@@ -113,7 +114,10 @@ class Trainer:
             self.checkpoint_path.unlink(missing_ok=True)
         self._say("info", f"Pipeline: {self.nlp.pipe_names}")
         self._say("info", f"Initial learn rate: {self.optimizer.learn_rate}")
-        with self.nlp.select_pipes(disable=self.settings["frozen_components"]):
+        with (
+            self.nlp.select_pipes(disable=self.settings["frozen_components"]),
+            checkpoints_written_elsewhere(),
+        ):
             log_step, finalize = self.settings["logger"](self.nlp, self.stdout, self.stderr)
         try:
             with _stop_requests(self.stderr) as stop_requested:

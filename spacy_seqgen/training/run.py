@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from spacy.cli._util import show_validation_error
+from spacy.language import Language
 from spacy.training.initialize import init_nlp
 from thinc.api import Config
 from wasabi import msg
 
+from ..textfiles import TextFileError
 from .checkpoint import FILE_NAME, Checkpoint, CheckpointMismatch
 from .loop import Interrupted, Trainer
 
@@ -41,24 +43,30 @@ def run_training(
     every (int): Updates between two checkpoints.
     use_gpu (int): The id of a GPU, or -1.
     RETURNS (Path): The directory of the final pipeline.
-    RAISES (TrainingError): If there is an unfinished training, or one that does not fit.
+    RAISES (TrainingError): If there is an unfinished training, or one that does not fit; if
+        the text can't be read.
     RAISES (KeyboardInterrupt): If the process was asked to stop.
     """
     path = output / FILE_NAME
-    output.mkdir(parents=True, exist_ok=True)
-    checkpoint = _read_checkpoint(path) if resume and path.exists() else None
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"Can't write to {output}", str(error)) from error
+    checkpoint = None
+    if resume and path.exists():
+        checkpoint = _read_checkpoint(path, overwrite)
     if path.exists() and not resume and not overwrite:
         raise TrainingError(
             f"There is a checkpoint in {output}",
             "Add --resume to go on from it, or --overwrite to begin again, which deletes it and "
             "the pipelines beside it.",
         )
-    if resume and checkpoint is None:
+    if resume and not path.exists():
         msg.info(f"No checkpoint in {output}: beginning")
     msg.info(f"Saving to output directory: {output}")
     msg.divider("Initializing pipeline")
     with show_validation_error(hint_fill=False):
-        nlp = init_nlp(config, use_gpu=use_gpu)
+        nlp = _initialize(config, use_gpu)
     msg.good("Initialized pipeline")
     if checkpoint is not None:
         changed = _changed_settings(checkpoint.config, nlp.config)
@@ -80,11 +88,21 @@ def run_training(
         ) from stop
 
 
-def _read_checkpoint(path: Path) -> Checkpoint:
+def _initialize(config: Config, use_gpu: int) -> Language:
+    try:
+        return init_nlp(config, use_gpu=use_gpu)
+    except TextFileError as error:
+        raise TrainingError("Can't read the text", str(error)) from error
+
+
+def _read_checkpoint(path: Path, overwrite: bool) -> Checkpoint | None:
     try:
         return Checkpoint(path)
     except ValueError as error:
-        raise TrainingError("Can't resume", f"{error} Begin again with --overwrite.") from error
+        if overwrite:
+            msg.warn("Can't resume, so beginning again", str(error))
+            return None
+        raise TrainingError("Can't resume", f"{error}. Begin again with --overwrite.") from error
 
 
 def _changed_settings(before: str, now: Config) -> list[str]:

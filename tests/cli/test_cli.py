@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 import re
@@ -104,7 +105,7 @@ def test_generate_stop_and_beam(model):
     "arguments,message",
     [
         (["-t", "hot"], "--temperature"),
-        (["-t", "-1"], "temperature must be 0"),
+        (["-t", "-1"], "temperature must be from 0"),
         (["--top-p", "7"], "top_p"),
         (["--beam-size", "2", "--top-k", "3"], "beam_size"),
         (["--stream", "--output", "x"], "--stream"),
@@ -268,3 +269,64 @@ def test_init_labels_saves_the_vocabulary_that_training_reads(tmp_path):
     run("train", tmp_path / "c.cfg", "-o", tmp_path / "out", *overrides)
     data = srsly.read_json(tmp_path / "out/model-last/text_generator/vocabulary")
     assert data == srsly.read_json(saved)
+
+
+def test_directories_of_output_are_made(model, tmp_path):
+    data = tmp_path / "data.txt"
+    data.write_text("To be")
+    for name, arguments in (
+        ("generate", ["-p", "To"]),
+        ("score", [data]),
+        ("evaluate", [data]),
+    ):
+        path = tmp_path / name / "deep" / "out.json"
+        run(name, model, *arguments, "--output", path)
+        assert path.stat().st_size
+
+
+def test_output_that_cannot_be_written(model, tmp_path):
+    (tmp_path / "file").write_text("To be")
+    path = tmp_path / "file" / "out.jsonl"
+    for name, arguments in (
+        ("generate", ["-p", "To"]),
+        ("score", [tmp_path / "file"]),
+        ("evaluate", [tmp_path / "file"]),
+    ):
+        shown = run(name, model, *arguments, "--output", path, code=1)
+        assert "Can't write" in " ".join(shown.split())
+
+
+def test_score_says_where_half_a_surrogate_pair_is(model, tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"text": "fine"}\n{"text": "abc \\ud800"}\n')
+    shown = " ".join(run("score", model, path, code=1).split())
+    assert "line 2" in shown
+    assert "at character 4" in shown
+
+
+def test_score_reads_compressed_jsonl(model, tmp_path):
+    path = tmp_path / "data.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"text": "To be"}\n'))
+    assert re.search(r"Characters +5\b", run("score", model, path))
+
+
+@pytest.mark.parametrize("bound", ["nan", "1.5", "-3"])
+def test_score_bounds_are_checked(model, tmp_path, bound):
+    path = tmp_path / "data.txt"
+    path.write_text("To be")
+    assert "start must be a number" in " ".join(
+        run("score", model, path, "--start", bound, code=1).split()
+    )
+
+
+def test_bounds_belong_to_running_text(model, tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"text": "To be"}\n')
+    shown = run("evaluate", model, path, "--start", "0.5", code=1)
+    assert "running text" in " ".join(shown.split())
+
+
+def test_a_text_longer_than_the_limit_of_spacy(model, tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text(srsly.json_dumps({"text": "To be, or " * 100_100}))
+    assert "1,001,000" in run("score", model, path, "--most", "0")

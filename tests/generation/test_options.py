@@ -72,3 +72,20 @@ def test_table_in_docs_is_up_to_date():
     if not docs.exists():
         pytest.skip("the documentation is not beside these tests")
     assert options_table() in docs.read_text(encoding="utf8")
+
+
+@pytest.mark.parametrize(
+    "options,message",
+    [
+        ({"stop": 5}, "stop must be a string or a list"),
+        ({"stop": None}, "stop must be"),
+        ({"stop": {"a": 1}}, "stop must be"),
+        ({"temperature": 1e300}, "temperature must be from 0 to 1000"),
+        ({"length_alpha": 1e6}, "length_alpha must be from 0 to 10"),
+        ({"repetition_penalty": 1e30}, "repetition_penalty must be from 0 to 1000"),
+        ({"beam_size": 2, "temperature": 0.5}, "set temperature to 1, or beam_size to 1"),
+    ],
+)
+def test_extreme_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        GenerationOptions(**options)

@@ -204,3 +204,47 @@ def test_select_rows():
     kept = select_rows(state, np.array([2, 0]))
     assert kept[0].tolist() == [2, 0]
     assert kept[1][0].tolist() == [[4, 5], [0, 1]]
+
+
+@pytest.mark.parametrize("as_numpy", [True, False])
+@pytest.mark.parametrize("options", [{}, {"top_k": 5}])
+def test_the_last_row_left_is_still_that_of_a_batch(as_numpy, options):
+    """Rounding that a batch left in the state must not decide when one row is left."""
+
+    def step(state, ids):
+        (kind,), steps = state[:1], state[1]
+        logits = np.full((len(ids), len(TEXTS)), -50.0, np.float32)
+        ends = (kind[:, 0] == 0) & (steps[:, 0] >= 2)
+        logits[ends, 3] = 50
+        logits[~ends, 4] = 1
+        # A tie, but for a rounding error that only a batch has.
+        logits[~ends, 5] = np.where(steps[~ends, 0] >= 4, 1 + state[2][~ends, 0], 0)
+        return (logits if as_numpy else torch.from_numpy(logits)), (kind, steps + 1, state[2])
+
+    def begin(rows):
+        kind = np.array(rows, dtype=np.float32)[:, None]
+        error = np.full_like(kind, 1e-6 if len(rows) > 1 else -1e-6)
+        return (kind, np.zeros_like(kind), error), np.full(len(rows), 2)
+
+    search = Search(GenerationOptions(temperature=0, max_length=8, **options), step, SYMBOLS)
+    together = [search.text(found[0]) for found in search.run(begin, ["x", "y"])]
+    alone = [
+        search.text(search.run(lambda _, row=row: begin([row]), [key])[0][0])
+        for row, key in enumerate("xy")
+    ]
+    assert together == alone
+
+
+@pytest.mark.parametrize("temperature", [1e-4, 0.5])
+def test_the_text_ends_where_everything_is_forbidden(temperature):
+    search = Search(
+        GenerationOptions(
+            max_length=40, min_length=30, no_repeat_ngram_size=1, temperature=temperature, top_k=3
+        ),
+        torch_step(chain()),
+        SYMBOLS,
+    )
+    ((found,),) = search.run(start, ["x"])
+    assert found.finish_reason == "end"
+    assert len(set(found.ids.tolist())) == len(found.ids) <= 6
+    assert not {0, 1, 2} & set(found.ids.tolist())

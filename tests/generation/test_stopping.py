@@ -54,3 +54,9 @@ def test_pending():
     assert condition.pending("xxb") == 1
     assert condition.pending("xx") == 0
     assert condition.pending("") == 0
+
+
+def test_a_stop_string_before_min_length_does_not_count_later():
+    condition = StopStrings(["a", "hhhhb"], SYMBOLS, decode, min_length=2)
+    assert not list(condition([5], np.array([ids("acb")])))
+    assert list(condition([4], np.array([ids("aca")]))) == [0]

@@ -7,6 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import spacy
+import srsly
 import torch
 from spacy.tokens import Doc
 from thinc.api import Adam
@@ -258,8 +259,6 @@ def test_a_vocabulary_that_is_none(saved, content):
 def test_crafted_weights_run_no_code(saved, tmp_path):
     import pickle
 
-    import srsly
-
     canary = tmp_path / "canary"
 
     class Evil:
@@ -282,3 +281,49 @@ def test_crafted_weights_run_no_code(saved, tmp_path):
     with pytest.raises(ValueError, match="Can't load the model"):
         spacy.load(saved)
     assert not canary.exists()
+
+
+def test_weights_that_are_left_out(saved):
+    path = saved / "text_generator" / "model"
+    message = srsly.msgpack_loads(path.read_bytes())
+    message["shims"][0] = []
+    path.write_bytes(srsly.msgpack_dumps(message))
+    with pytest.raises(ValueError, match=r"expected weights for \[1\] networks, found \[0\]"):
+        spacy.load(saved)
+
+
+def test_crafted_attributes_of_a_model_are_not_taken_over(saved):
+    path = saved / "text_generator" / "model"
+    message = srsly.msgpack_loads(path.read_bytes())
+    message["attrs"][0] = {
+        "settings": srsly.msgpack_dumps("x"),
+        "carry_state": srsly.msgpack_dumps("x"),
+    }
+    path.write_bytes(srsly.msgpack_dumps(message))
+    nlp = spacy.load(saved)
+    assert nlp.get_pipe("text_generator").model.attrs["carry_state"] is True
+    nlp.update(make_examples(nlp), sgd=Adam(0.01))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"nfc": "no", "lowercase": False, "min_count": 1}, {"foo": 1}, {"min_count": "x"}]
+)
+def test_a_vocabulary_with_strange_settings(saved, settings):
+    path = saved / "text_generator" / "vocabulary"
+    data = srsly.json_loads(path.read_bytes())
+    path.write_text(srsly.json_dumps({**data, "settings": settings}))
+    with pytest.raises(ValueError, match=r"Can't read the vocabulary.*setting"):
+        spacy.load(saved)
+
+
+@pytest.mark.parametrize("content", [b"[1,2]", b"3", b'{"a":', b"\xff\xfe"])
+def test_a_cfg_that_is_none(saved, content):
+    (saved / "text_generator" / "cfg").write_bytes(content)
+    with pytest.raises(ValueError, match=r"cfg is damaged"):
+        spacy.load(saved)
+
+
+def test_a_config_of_a_model_that_does_not_fit_into_memory(saved):
+    name = "components.text_generator.model.hidden_size"
+    with pytest.raises(ValueError, match="Can't load the model of 'text_generator'"):
+        spacy.load(saved, config={name: 10**8})

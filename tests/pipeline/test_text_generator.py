@@ -1,9 +1,11 @@
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import spacy
+import torch
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from thinc.api import Adam
@@ -379,3 +381,58 @@ def test_spans_of_other_components_can_be_scored(trained):
 def test_batch_symbols_is_checked():
     with pytest.raises(ValueError, match="batch_symbols"):
         make_nlp(batch_symbols=0)
+
+
+def test_streams_leave_no_trace_in_the_caller(trained):
+    pipe = trained.get_pipe("text_generator")
+    doc = trained.make_doc("To be")
+    whole = "".join(pipe.stream(doc))
+    one, other = pipe.stream(doc), pipe.stream(doc)
+    texts = [next(one), next(other)]
+    assert not torch.is_inference_mode_enabled()
+    for piece in one:
+        texts[0] += piece
+        texts[1] += next(other, "")
+    texts[1] += "".join(other)
+    assert texts == [whole, whole]
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_training_while_a_stream_is_open():
+    nlp = make_nlp(generation={"max_length": 8, "min_length": 8})
+    stream = nlp.get_pipe("text_generator").stream(nlp.make_doc("To be"))
+    text = next(stream)
+    nlp.update(make_examples(nlp), sgd=Adam(0.01))
+    assert len(text + "".join(stream)) == 8
+
+
+def test_a_stream_may_change_threads(trained):
+    pipe = trained.get_pipe("text_generator")
+    doc = trained.make_doc("To be")
+    whole = "".join(pipe.stream(doc))
+    stream = pipe.stream(doc)
+    pieces = []
+    while not pieces or pieces[-1]:
+        with ThreadPoolExecutor(1) as threads:
+            pieces.append(threads.submit(next, stream, "").result())
+    assert "".join(pieces) == whole
+
+
+@pytest.mark.parametrize("vocabulary", [["a"], {"a": "x"}])
+def test_initialize_with_a_vocabulary_that_is_none(vocabulary):
+    nlp = make_nlp()
+    with pytest.raises(ValueError, match="counts of symbols"):
+        nlp.get_pipe("text_generator").initialize(lambda: [], vocabulary=vocabulary)
+
+
+def test_counts_of_a_vocabulary_of_words_may_hold_any_word():
+    nlp = make_nlp()
+    nlp.get_pipe("text_generator").initialize(lambda: [], vocabulary={"a": 3, "b": 2})
+    assert nlp.get_pipe("text_generator").vocabulary.symbols[4:] == ["a", "b"]
+
+
+def test_the_config_decides_over_the_saved_model(tmp_path):
+    make_nlp().to_disk(tmp_path / "m")
+    name = "components.text_generator.model.carry_state"
+    nlp = spacy.load(tmp_path / "m", config={name: False})
+    assert nlp.get_pipe("text_generator").model.attrs["carry_state"] is False

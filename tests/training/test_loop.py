@@ -1,5 +1,6 @@
 """Training that can be interrupted, against training that is not."""
 
+import json
 import os
 import random
 import shutil
@@ -12,6 +13,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train as spacy_train
 
@@ -337,3 +339,77 @@ def test_killed_at_any_moment(config_path, tmp_path):
         assert_same(weights(whole / name), weights(parts / name))
     assert {p.name for p in parts.iterdir()} == {"model-last", "model-best", FILE_NAME}
     shutil.rmtree(parts)
+
+
+def test_a_logger_that_writes_checkpoints_does_not_get_in_the_way(
+    make_config, tmp_path, monkeypatch
+):
+    """One config for `spacy train` and for resuming, interrupted twice."""
+    config = make_config()
+    logger = {"@loggers": "spacy-seqgen.checkpoint_logger.v1", "every": 3}
+    config["training"]["logger"] = {**logger, "path": str(tmp_path / "parts" / FILE_NAME)}
+    run_training(config.copy(), tmp_path / "whole")
+    for step in (7, 16):
+        with monkeypatch.context() as patch:
+            stop_after(patch, step)
+            with pytest.raises(MemoryError):
+                run_training(config.copy(), tmp_path / "parts", resume=True, every=2)
+        assert Checkpoint(tmp_path / "parts" / FILE_NAME).progress.step >= step - 2
+    run_training(config.copy(), tmp_path / "parts", resume=True)
+    assert_same(weights(tmp_path / "whole/model-last"), weights(tmp_path / "parts/model-last"))
+
+
+def test_numbers_of_numpy_among_the_losses(make_config, tmp_path, monkeypatch):
+    """The entity recognizer of spaCy leaves them."""
+    update = Trainer._update
+
+    def add(self, *args):
+        update(self, *args)
+        self.progress.losses["ner"] = np.float32(0.5)
+
+    monkeypatch.setattr(Trainer, "_update", add)
+    run_training(make_config(training__max_steps=2), tmp_path / "out")
+    assert Checkpoint(tmp_path / "out" / FILE_NAME).progress.losses["ner"] == 0.5
+
+
+def test_resuming_on_data_with_other_symbols(make_config, corpus, tmp_path):
+    run_training(make_config(training__max_steps=2), tmp_path / "out")
+    corpus.write_text(corpus.read_text() + "8888 9999 ssss \n" * 60)  # same ones, other order
+    with pytest.raises(TrainingError, match="other symbols or labels"):
+        run_training(make_config(), tmp_path / "out", resume=True)
+
+
+def test_a_damaged_checkpoint_can_be_begun_again(make_config, tmp_path, capsys):
+    run_training(make_config(training__max_steps=2), tmp_path / "out")
+    path = tmp_path / "out" / FILE_NAME
+    path.write_bytes(path.read_bytes()[:-10])
+    config = make_config(training__max_steps=2)
+    run_training(config, tmp_path / "out", resume=True, overwrite=True)
+    assert "beginning again" in capsys.readouterr().out
+    assert Checkpoint(path).progress.step == 2
+
+
+def test_a_checkpoint_without_some_parts(make_config, tmp_path):
+    run_training(make_config(training__max_steps=2), tmp_path / "out")
+    path = tmp_path / "out" / FILE_NAME
+    checkpoint = Checkpoint(path)
+    for kind in ("optimizer/", "random/torch", "weights/"):
+        kept = {k: v for k, v in checkpoint.tensors.items() if not k.startswith(kind)}
+        save_file(kept, path, {"info": json.dumps(checkpoint.info)})
+        with pytest.raises(TrainingError, match="parts are missing"):
+            run_training(make_config(), tmp_path / "out", resume=True)
+    info = {k: v for k, v in checkpoint.info.items() if k != "config"}
+    save_file(checkpoint.tensors, path, {"info": json.dumps(info)})
+    with pytest.raises(TrainingError, match="parts are missing"):
+        run_training(make_config(), tmp_path / "out", resume=True)
+
+
+def test_an_output_that_is_a_file(make_config, tmp_path):
+    (tmp_path / "out").write_text("x")
+    with pytest.raises(TrainingError, match="Can't write"):
+        run_training(make_config(), tmp_path / "out")
+
+
+def test_a_text_that_is_not_there(make_config, tmp_path):
+    with pytest.raises(TrainingError, match="Can't read the text"):
+        run_training(make_config(paths__train="nothing.txt"), tmp_path / "out")
