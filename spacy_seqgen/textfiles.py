@@ -65,7 +65,8 @@ def read_blocks(path: Path) -> Iterator[str]:
                 raise TextFileError(
                     f"{path} is not valid UTF-8: byte 0x{error.object[error.start]:02x} at offset "
                     f"{place}{' of the decompressed text' if path.suffix == '.gz' else ''} "
-                    f"({error.reason}). Convert it, for instance with iconv -f latin1 -t utf8."
+                    f"({error.reason}). Convert it; if it comes from Windows, perhaps with "
+                    "iconv -f cp1252 -t utf8"
                 ) from error
             if offset == 0:
                 text = text.removeprefix("\ufeff")

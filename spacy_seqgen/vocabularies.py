@@ -123,7 +123,8 @@ class Vocabulary:
         if not kept:
             raise ValueError(
                 f"No symbol occurs {self.min_count} time(s) or more in the training data, so "
-                "there is no vocabulary to build. Is the text empty, or min_count too high?"
+                "there is no vocabulary to build. Is the text empty, or min_count too high? (The "
+                "reader spacy-seqgen.plain_text.v1 is for text files; spacy.Corpus.v1 is not.)"
             )
         self._set_symbols([*SPECIALS, *(symbol for _, symbol in sorted(kept))])
 

@@ -21,7 +21,9 @@ def load_pipeline(model: str) -> Language:
     try:
         return load_model(model)
     except (OSError, ValueError) as error:
-        msg.fail(f"Can't load the pipeline '{model}'", str(error), exits=1)
+        inside = Path(model) / "model-best"
+        hint = f"Did you mean {inside}?" if inside.is_dir() else str(error)
+        msg.fail(f"Can't load the pipeline '{model}'", hint, exits=1)
 
 
 def find_component(nlp: Language, factory: str, name: str | None) -> tuple[str, Any]:

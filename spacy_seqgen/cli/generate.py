@@ -66,8 +66,8 @@ def generate_cli(
     """
     Continue texts with a language model.
 
-    What is not given here is as the pipeline's config has it ([components.text_generator
-    .generation]). Examples:
+    What is not given here is as the pipeline's config has it, in the section
+    [components.text_generator.generation]. Examples:
 
     python -m spacy seqgen generate training/char_lm/model-best --prompt "To be, or "
     --temperature 0.2,0.5,1.0,1.2
@@ -101,6 +101,8 @@ def generate_cli(
         texts = list(_read_prompts(prompt_file)) if prompt_file else prompts or [""]
         docs = [make_doc(nlp, text, f"Prompt {i}") for i, text in enumerate(texts, 1)]
         pipe.score_text = False
+        if stream and any(o.num_samples > 1 or o.beam_size > 1 for o in options):
+            raise ValueError("--stream shows one text: set --num-samples and --beam-size to 1")
         if stream:
             _stream(pipe, docs, options)
         else:

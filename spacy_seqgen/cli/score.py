@@ -50,7 +50,7 @@ def score_cli(
     _, pipe = find_component(nlp, "text_generator", component)
     pipe.generate_text, pipe.score_text = False, True
     bits, chars, unknown, tokens = 0.0, 0, 0, 0
-    surprising: list[tuple[float, int, dict[str, Any]]] = []
+    surprising: list[tuple[float, int, str, int, str]] = []
     try:
         docs = read_docs(nlp, path, _parse_bound(start), _parse_bound(stop))
         progress = tqdm(unit=" characters", unit_scale=True, disable=None)
@@ -59,13 +59,16 @@ def score_cli(
                 progress.update(len(doc.text))
                 bits += doc._.surprisal
                 unknown += int((pipe.vocabulary.encode(doc).ids == UNK).sum())
+                text = doc.text  # made anew by spaCy whenever it is asked for
                 for token in doc:
-                    entry = _describe(token, chars)
                     tokens += 1
-                    heapq.heappush(surprising, (entry["surprisal"], -tokens, entry))
-                    if len(surprising) > most:
-                        heapq.heappop(surprising)
-                chars += len(doc.text)
+                    entry = token._.surprisal, -tokens, token.text, chars + token.idx
+                    if len(surprising) < most or (most and entry > surprising[0][:4]):
+                        context = _context(text, token.idx, token.idx + len(token))
+                        heapq.heappush(surprising, (*entry, context))
+                        if len(surprising) > most:
+                            heapq.heappop(surprising)
+                chars += len(text)
                 if rows:
                     rows.write(srsly.json_dumps(_row(doc)) + "\n")
         progress.close()
@@ -93,22 +96,14 @@ def _show(bits: float, chars: int, tokens: int, unknown: int, surprising: list) 
     if surprising:
         msg.divider("Most surprising tokens")
         table = [
-            (f"{value:.1f}", repr(entry["text"]), entry["position"], entry["context"])
-            for value, _, entry in surprising
+            (f"{bits:.1f}", repr(text), position, context)
+            for bits, _, text, position, context in surprising
         ]
         msg.table(table, header=("Bits", "Token", "Character", "Context"), divider=True)
 
 
-def _describe(token: Any, offset: int) -> dict[str, Any]:
-    text = token.doc.text
-    first, last = max(0, token.idx - 20), token.idx + len(token) + 20
-    context = "…" + text[first:last].replace("\n", "⏎") + "…"
-    return {
-        "surprisal": token._.surprisal,
-        "text": token.text,
-        "position": offset + token.idx,
-        "context": context,
-    }
+def _context(text: str, start: int, stop: int) -> str:
+    return "…" + text[max(0, start - 20) : stop + 20].replace("\n", "⏎") + "…"
 
 
 def _row(doc: Any) -> dict[str, Any]:

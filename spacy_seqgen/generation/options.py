@@ -8,6 +8,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 
+class OptionError(ValueError):
+    """An option is unknown or impossible. The message names it."""
+
+
 def _option(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
 
@@ -16,7 +20,7 @@ def _option(default: Any, help: str) -> Any:
 class GenerationOptions:
     """How text is generated. Checked together when it is made.
 
-    RAISES (ValueError): Naming the option, its value and what it may be.
+    RAISES (OptionError): Naming the option, its value and what it may be.
     """
 
     max_length: int = _option(
@@ -81,7 +85,7 @@ class GenerationOptions:
         if isinstance(self.stop, str):
             object.__setattr__(self, "stop", (self.stop,))
         if not isinstance(self.stop, list | tuple):
-            raise ValueError(f"stop must be a string or a list of strings, got {self.stop!r}")
+            raise OptionError(f"stop must be a string or a list of strings, got {self.stop!r}")
         object.__setattr__(self, "stop", tuple(self.stop))
         for item in fields(self):
             self._check_type(item.name)
@@ -89,14 +93,14 @@ class GenerationOptions:
             value = getattr(self, name)
             if not low <= value <= high:
                 bound = f"{low} or more" if high == math.inf else f"from {low} to {high}"
-                raise ValueError(f"{name} must be {bound}, got {value}")
+                raise OptionError(f"{name} must be {bound}, got {value}")
         for name in ("top_p", "typical_p", "repetition_penalty"):
             if getattr(self, name) == 0:
-                raise ValueError(f"{name} must be above 0, got 0 (1 switches it off)")
+                raise OptionError(f"{name} must be above 0, got 0 (1 switches it off)")
         if not all(isinstance(text, str) and text for text in self.stop):
-            raise ValueError(f"stop must hold strings that are not empty, got {self.stop!r}")
+            raise OptionError(f"stop must hold strings that are not empty, got {self.stop!r}")
         if self.min_length > self.max_length:
-            raise ValueError(
+            raise OptionError(
                 f"min_length ({self.min_length}) must not exceed max_length ({self.max_length})"
             )
         self._check_beam()
@@ -106,22 +110,22 @@ class GenerationOptions:
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             object.__setattr__(self, name, float(value))
         elif not isinstance(value, kind) or isinstance(value, bool):
-            raise ValueError(f"{name} must be {kind.__name__}, got {value!r}")
+            raise OptionError(f"{name} must be {kind.__name__}, got {value!r}")
         if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{name} must be a finite number, got {value}")
+            raise OptionError(f"{name} must be a finite number, got {value}")
 
     def _check_beam(self) -> None:
         if self.beam_size == 1:
             return
         if self.num_samples > self.beam_size:
-            raise ValueError(
+            raise OptionError(
                 f"num_samples ({self.num_samples}) must not exceed beam_size ({self.beam_size}): "
                 "a beam returns no more texts than it keeps"
             )
         off = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0}
         for name, value in off.items():
             if getattr(self, name) != value:
-                raise ValueError(
+                raise OptionError(
                     f"{name} ({getattr(self, name)}) belongs to sampling and means nothing with "
                     f"beam_size {self.beam_size}: set {name} to {value:g}, or beam_size to 1"
                 )
@@ -130,12 +134,12 @@ class GenerationOptions:
     def from_config(cls, config: Mapping[str, Any]) -> "GenerationOptions":
         """Make options from a config block; whatever it leaves out has its default.
 
-        RAISES (ValueError): If the block names an option that does not exist.
+        RAISES (OptionError): If the block names an option that does not exist.
         """
         known = [item.name for item in fields(cls)]
         for name in config:
             if name not in known:
-                raise ValueError(f"There is no generation option {name!r}. Known: {known}")
+                raise OptionError(f"There is no generation option {name!r}. Known: {known}")
         return cls(**config)
 
     @property

@@ -1,9 +1,9 @@
 """The training loop of `spacy train`, made resumable.
 
 The same config gives the same weights as `spacy train`: batches, updates, evaluation,
-patience and output are spaCy's own. What is added: checkpoints from which a run that was
-killed goes on, output directories that are never half-written, and an orderly end when
-the process is asked to stop.
+patience and output are spaCy's own. What is added: an evaluation after the last update,
+checkpoints from which a run that was killed goes on, output directories that are never
+half-written, and an orderly end when the process is asked to stop.
 """
 
 import shutil
@@ -172,7 +172,8 @@ class Trainer:
         for step, (epoch, batch) in enumerate(batches, progress.step + 1):
             self._update(step, epoch, batch, next(dropouts))
             score, other_scores, is_best = None, None, None
-            if step % settings["eval_frequency"] == 0:
+            # The last update too, which spaCy leaves out: `model-best` is the best there is.
+            if step % settings["eval_frequency"] == 0 or step == settings["max_steps"]:
                 with self.nlp.use_params(self.optimizer.averages or {}):
                     score, other_scores = self.evaluate()
                 progress.results.append((score, step))

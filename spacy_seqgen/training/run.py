@@ -8,6 +8,7 @@ from spacy.training.initialize import init_nlp
 from thinc.api import Config
 from wasabi import msg
 
+from ..generation.options import OptionError
 from ..textfiles import TextFileError
 from .checkpoint import FILE_NAME, Checkpoint, CheckpointMismatch
 from .loop import Interrupted, Trainer
@@ -84,7 +85,7 @@ def run_training(
         raise TrainingError("Can't resume", str(error)) from error
     except Interrupted as stop:
         raise KeyboardInterrupt(
-            f"Stopped after step {stop.step}. The same command with --resume goes on from there."
+            f"Stopped after {stop.step + 1} updates. The same command with --resume goes on."
         ) from stop
 
 
@@ -93,6 +94,8 @@ def _initialize(config: Config, use_gpu: int) -> Language:
         return init_nlp(config, use_gpu=use_gpu)
     except TextFileError as error:
         raise TrainingError("Can't read the text", str(error)) from error
+    except OptionError as error:
+        raise TrainingError("Can't make the pipeline", str(error)) from error
 
 
 def _read_checkpoint(path: Path, overwrite: bool) -> Checkpoint | None:

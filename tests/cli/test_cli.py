@@ -112,7 +112,7 @@ def test_generate_stop_and_beam(model):
         (["-p", "a", "-f", "b"], "--prompt-file"),
         (["-f", "nothing.txt"], "nothing.txt"),
         (["-c", "nobody"], "nobody"),
-        (["--stream", "-k", "3"], "num_samples"),
+        (["--stream", "-k", "3"], "--num-samples"),
     ],
 )
 def test_generate_says_what_is_wrong(model, arguments, message):
@@ -330,3 +330,8 @@ def test_a_text_longer_than_the_limit_of_spacy(model, tmp_path):
     path = tmp_path / "data.jsonl"
     path.write_text(srsly.json_dumps({"text": "To be, or " * 100_100}))
     assert "1,001,000" in run("score", model, path, "--most", "0")
+
+
+def test_the_directory_above_the_pipeline(model, tmp_path):
+    make_nlp().to_disk(tmp_path / "model-best")
+    assert "Did you mean" in run("generate", tmp_path, code=1)

@@ -46,8 +46,9 @@ def stop_after(monkeypatch, step):
 
 def test_same_weights_as_spacy_train(make_config, tmp_path):
     (tmp_path / "spacy").mkdir()
-    spacy_train(init_nlp(make_config()), tmp_path / "spacy")
-    run_training(make_config(), tmp_path / "ours")
+    config = make_config(training__max_steps=20)  # where both evaluate
+    spacy_train(init_nlp(config.copy()), tmp_path / "spacy")
+    run_training(config, tmp_path / "ours")
     for name in ("model-last", "model-best"):
         assert_same(weights(tmp_path / "spacy" / name), weights(tmp_path / "ours" / name))
         theirs = (tmp_path / "spacy" / name / "meta.json").read_text()
@@ -267,7 +268,7 @@ def test_the_first_request_to_stop_ends_after_the_step(make_config, tmp_path, mo
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_update", interrupt)
-        with pytest.raises(KeyboardInterrupt, match=r"step 5.*--resume"):
+        with pytest.raises(KeyboardInterrupt, match=r"after 6 updates.*--resume"):
             run_training(make_config(), tmp_path / "out")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert Checkpoint(tmp_path / "out" / FILE_NAME).progress.step == 5
@@ -406,10 +407,23 @@ def test_a_checkpoint_without_some_parts(make_config, tmp_path):
 
 def test_an_output_that_is_a_file(make_config, tmp_path):
     (tmp_path / "out").write_text("x")
-    with pytest.raises(TrainingError, match="Can't write"):
+    with pytest.raises(TrainingError, match="exists") as failure:
         run_training(make_config(), tmp_path / "out")
+    assert failure.value.title == f"Can't write to {tmp_path / 'out'}"
 
 
 def test_a_text_that_is_not_there(make_config, tmp_path):
-    with pytest.raises(TrainingError, match="Can't read the text"):
+    with pytest.raises(TrainingError, match=r"There is no file nothing\.txt"):
         run_training(make_config(paths__train="nothing.txt"), tmp_path / "out")
+
+
+def test_the_last_update_is_evaluated(make_config, tmp_path):
+    run_training(make_config(training__max_steps=7), tmp_path / "out")
+    assert [step for _, step in Checkpoint(tmp_path / "out" / FILE_NAME).progress.results] == [0, 7]
+    assert_same(weights(tmp_path / "out/model-best"), weights(tmp_path / "out/model-last"))
+
+
+def test_an_unknown_option_is_named(make_config, tmp_path):
+    config = make_config(components__text_generator__generation={"temprature": 1})
+    with pytest.raises(TrainingError, match="temprature"):
+        run_training(config, tmp_path / "out")
