@@ -195,8 +195,9 @@ class Benchmark:
     def large(self) -> Row:
         """held-out bits, last 10 %, char_lm_large, at most 45 minutes on 2 cores"""
         seconds, bits = self._train_process("char_lm_large", None, threads=2)
-        row = Row(self.large.__doc__ or "", bits, None, None, 2.06, bits <= 2.06, "bits/character")
-        row.note = f"{seconds / 60:.1f} minutes"
+        ok = bits <= 2.06 and seconds <= 45 * 60
+        row = Row(self.large.__doc__ or "", bits, None, None, 2.06, ok, "bits/character")
+        row.note = f"{seconds / 60:.1f} minutes of the clock"
         return row
 
     def _train_process(self, name: str, steps: int | None, threads: int) -> tuple[float, float]:
