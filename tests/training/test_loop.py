@@ -228,7 +228,7 @@ def test_changed_settings_are_named(make_config, tmp_path, capsys):
 def test_a_model_of_another_shape_can_not_be_resumed(make_config, tmp_path):
     run_training(make_config(training__max_steps=2), tmp_path / "out")
     other = make_config(components__text_generator__model__hidden_size=9)
-    with pytest.raises(TrainingError, match=r"does not fit the config.*without --resume"):
+    with pytest.raises(TrainingError, match=r"does not fit the config.*--overwrite"):
         run_training(other, tmp_path / "out", resume=True)
 
 
@@ -259,7 +259,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(make_config, tmp_path, monkeypatc
 def test_the_first_request_to_stop_ends_after_the_step(make_config, tmp_path, monkeypatch):
     whole = tmp_path / "whole"
     run_training(make_config(), whole)
-    update = Trainer._update
+    update, handler = Trainer._update, signal.getsignal(signal.SIGINT)
 
     def interrupt(self, step, *args):
         if step == 5:
@@ -270,7 +270,7 @@ def test_the_first_request_to_stop_ends_after_the_step(make_config, tmp_path, mo
         patch.setattr(Trainer, "_update", interrupt)
         with pytest.raises(KeyboardInterrupt, match=r"after 6 updates.*--resume"):
             run_training(make_config(), tmp_path / "out")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     assert Checkpoint(tmp_path / "out" / FILE_NAME).progress.step == 5
     assert (tmp_path / "out" / "model-last").is_dir()
     run_training(make_config(), tmp_path / "out", resume=True)
@@ -369,7 +369,9 @@ def test_numbers_of_numpy_among_the_losses(make_config, tmp_path, monkeypatch):
         self.progress.losses["ner"] = np.float32(0.5)
 
     monkeypatch.setattr(Trainer, "_update", add)
-    run_training(make_config(training__max_steps=2), tmp_path / "out")
+    stop_after(monkeypatch, 2)
+    with pytest.raises(MemoryError):
+        run_training(make_config(), tmp_path / "out", every=1)
     assert Checkpoint(tmp_path / "out" / FILE_NAME).progress.losses["ner"] == 0.5
 
 
