@@ -25,7 +25,7 @@ def main(folder: Path) -> None:
     srsly.write_json(folder / "expected.json", {"prompts": PROMPTS, "expected": expected})
     command = [sys.executable, "-m", "spacy", "package", str(folder / "model"), str(folder)]
     subprocess.run([*command, "--name", "ci_lm", "--build", "wheel"], check=True)
-    requirements = srsly.read_json(next(folder.glob("*/meta.json")))["requirements"]
+    requirements = srsly.read_json(next(folder.glob("en_ci_lm*/meta.json")))["requirements"]
     assert any(item.startswith("spacy-seqgen") for item in requirements), requirements
 
 
