@@ -99,8 +99,7 @@ class Vocabulary:
         ids (Iterable[int]): The ids.
         RETURNS (str): The text.
         """
-        shown = (REPLACEMENT if i == UNK else self.symbols[i] for i in ids if i == UNK or i > EOS)
-        return self.join(shown)
+        return self.join(filter(None, map(self._shown.__getitem__, ids)))
 
     def count(self, sources: Iterable[str | Doc]) -> dict[str, int]:
         """How often each symbol occurs, for `build`."""
@@ -131,6 +130,7 @@ class Vocabulary:
     def _set_symbols(self, symbols: list[str]) -> None:
         self.symbols = symbols
         first = len(SPECIALS)
+        self._shown = ["" if i != UNK else REPLACEMENT for i in range(first)] + symbols[first:]
         self._ids = {symbol: i + first for i, symbol in enumerate(symbols[first:])}
 
     # To and from bytes and disk

@@ -31,7 +31,7 @@ def select_rows(state: Any, rows: np.ndarray) -> Any:
     return state.index_select(0, torch.from_numpy(rows).to(state.device))
 
 
-@dataclass
+@dataclass(slots=True)
 class Step:
     """What is known after one step.
 
@@ -108,10 +108,10 @@ class Sampler:
             logits, state = self.step(state, ids)
             if trace is None:
                 trace = Trace(*logits.shape)
-            ids = self._choose(logits, self.noise.at(step), trace.ids, certain)
+            ids = self._choose(logits, self.noise.at(step), trace, certain)
             chosen = ids if isinstance(ids, np.ndarray) else ids.cpu().numpy()
             trace.add(logits, chosen)
-            ended = self._ended(chosen, trace.ids)
+            ended = self._ended(chosen, trace)
             yield Step(trace, alive, certain, ended)
             if len(ended) == len(alive):
                 return
@@ -124,7 +124,7 @@ class Sampler:
                 self.noise.select(keep)
 
     def _choose(
-        self, logits: Logits, noise: np.ndarray, generated: np.ndarray, certain: np.ndarray
+        self, logits: Logits, noise: np.ndarray, trace: Trace, certain: np.ndarray
     ) -> Any:
         """The symbol with the highest score in each row, of the type of the logits."""
         if isinstance(logits, np.ndarray) and not self.transforms:
@@ -138,7 +138,7 @@ class Sampler:
             return ids
         values = torch.as_tensor(logits)
         added = torch.from_numpy(noise).to(values.device)
-        history = torch.from_numpy(generated).to(values.device)
+        history = torch.from_numpy(trace.ids).to(values.device)
         scores = self._scores(values, added, history)
         if self._alone:
             chosen = scores.argmax(1)
@@ -177,13 +177,13 @@ class Sampler:
             sure &= self._scores(disturbed, noise, generated).argmax(1) == ids
         return sure
 
-    def _ended(self, chosen: np.ndarray, generated: np.ndarray) -> dict[int, str]:
+    def _ended(self, chosen: np.ndarray, trace: Trace) -> dict[int, str]:
         ended: dict[int, str] = {}
-        symbols = chosen.tolist()
+        symbols, generated = chosen.tolist(), trace.ids
         for condition in self.conditions:
             for row in condition(symbols, generated):
                 ended.setdefault(row, condition.reason)
-        if generated.shape[1] == self.max_length:
+        if trace.steps == self.max_length:
             for row in range(len(symbols)):
                 ended.setdefault(row, "length")
         return ended

@@ -11,6 +11,8 @@ A step of `nn.LSTM` on a sequence of length 1 costs many times its arithmetic. H
 The arithmetic is that of `nn.LSTM` and `nn.GRU` to rounding errors.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -68,11 +70,8 @@ class RecurrentSteps:
         self.table.take(ids, 0, self._first, "clip")
         for layer in self._layers:
             layer.compute()
-            if len(ids) <= _FEW_ROWS:
-                np.dot(layer.inputs, layer.weights, layer.product)
-            else:
-                torch.mm(layer.torch_inputs, layer.torch_weights, out=layer.torch_product)
-        return self._layers[-1].above, state
+            layer.multiply()
+        return layer.above, state
 
     def _bind(self, state: Arrays) -> Arrays:
         """Make the arrays and views that the steps after this one use again and again.
@@ -121,14 +120,15 @@ class _Cell:
         gates = below.shape[1]
         self.rows, self.width = kept.shape
         self.below, self.own, self.above = below, product[:, :gates], product[:, gates:]
-        self.product, self.weights = product, weights
         self.inputs = np.ones((self.rows, self.width + 1), dtype=np.float32)
         self.hidden = self.inputs[:, : self.width]
-        self.torch_inputs = torch.from_numpy(self.inputs)
-        self.torch_weights = torch.from_numpy(weights)
-        self.torch_product = torch.from_numpy(product)
         self.work = np.empty((self.rows, self.width), dtype=np.float32)
-        self.tanh = np.tanh if self.rows <= _FEW_ROWS else _tanh
+        self.tanh: Callable[..., Any] = _tanh
+        inputs, result = torch.from_numpy(self.inputs), torch.from_numpy(product)
+        self.multiply = partial(torch.mm, inputs, torch.from_numpy(weights), out=result)
+        if self.rows <= _FEW_ROWS:
+            self.tanh = np.tanh
+            self.multiply = partial(np.dot, self.inputs, weights, product)
 
     def compute(self) -> None:
         """Put the new hidden state into `hidden`, and what the layer keeps into `kept`."""
@@ -165,6 +165,7 @@ class _LSTMCell(_Cell):
         self.pair[1] = kept
         self.new, self.kept = self.pair[0], self.pair[1]
         self.parts = self._gates(2)
+        self.added, self.left = self.parts
 
     def compute(self) -> None:
         np.add(self.from_below, self.from_own, self.gates)
@@ -172,7 +173,7 @@ class _LSTMCell(_Cell):
         self.tanh(self.candidate, self.new)
         # input * candidate and forget * cell in one product
         np.multiply(self.input_forget, self.pair, self.parts)
-        np.add(self.parts[0], self.parts[1], self.kept)
+        np.add(self.added, self.left, self.kept)
         self.tanh(self.kept, self.work)
         np.multiply(self.work, self.output, self.hidden)
 
