@@ -59,8 +59,10 @@ def train_cli(
     python -m spacy seqgen train configs/char_lm.cfg --output training/char_lm
     --paths.train train.txt --paths.dev dev.txt --resume
     """
+    from ..training.memory import keep_freed_memory
     from ..training.run import TrainingError, run_training
 
+    keep_freed_memory()
     overrides = parse_config_overrides(ctx.args)
     import_code(code_path)
     setup_gpu(use_gpu)

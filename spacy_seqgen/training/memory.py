@@ -1,0 +1,28 @@
+"""Memory that is freed after each update and needed again in the next."""
+
+import ctypes
+import os
+import platform
+
+# Of mallopt, from malloc.h: how much free memory at the top is kept, and how large an
+# allocation must be to be asked of the system by itself.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_KEPT = 2**30
+
+
+def keep_freed_memory() -> bool:
+    """Have the C library keep up to a GB of freed memory for the next update.
+
+    By default it gives large blocks back to the system at once, which clears every page
+    when they are asked for again. For an LSTM of some size, whose blocks are tens of MB,
+    that is a seventh of the training time (docs/benchmarks.md). A setting for the whole
+    process: for a command, not for a library.
+
+    RETURNS (bool): Whether it was done: with glibc only, and not where the environment
+        says how memory is to be managed (MALLOC_..., GLIBC_TUNABLES).
+    """
+    own = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
+    if own or platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return all(mallopt(option, _KEPT) for option in (_TRIM_THRESHOLD, _MMAP_THRESHOLD))

@@ -1,0 +1,44 @@
+"""The setting is for a whole process, so each test has one of its own."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import torch, resource
+from spacy_seqgen.training.memory import keep_freed_memory
+print(keep_freed_memory())
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        torch.ones(64 << 20, dtype=torch.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(faults())
+"""
+
+
+def run(**environment):
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env={**own, **environment}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    kept, faults = done.stdout.split()
+    return kept == "True", int(faults)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only with glibc")
+def test_freed_memory_is_used_again():
+    kept, faults = run()
+    assert kept
+    assert faults < 1000  # 20 blocks of 64 MB have 327,680 pages
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts page faults as Linux does")
+def test_settings_of_the_user_are_respected():
+    kept, _ = run(MALLOC_ARENA_MAX="2")
+    assert not kept
