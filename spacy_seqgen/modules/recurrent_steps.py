@@ -53,7 +53,7 @@ class RecurrentSteps:
             for (_, recurrent, _, own_bias), (up, up_bias) in zip(weights, above, strict=True)
         ]
         self._bound: Arrays | None = None
-        self._layers: list[Any] = []
+        self._calls: list[Callable[[], Any]] = []
 
     def prepare(self, state: tuple[torch.Tensor, ...]) -> Arrays:
         """Turn a state of the module, (batch, layers, hidden), into one for `step`."""
@@ -68,23 +68,23 @@ class RecurrentSteps:
         if state is not self._bound:
             state = self._bind(state)
         self.table.take(ids, 0, self._first, "clip")
-        for layer in self._layers:
-            layer.compute()
-            layer.multiply()
-        return layer.above, state
+        for call in self._calls:
+            call()
+        return self._logits, state
 
     def _bind(self, state: Arrays) -> Arrays:
         """Make the arrays and views that the steps after this one use again and again.
         RETURNS (Arrays): The state, in those arrays."""
         self._first = np.empty((len(state[0]), self.gates), dtype=np.float32)
-        self._layers = []
+        self._calls = []
         below, bound = self._first, []
         for layer, weights in enumerate(self.products):
             kept, product = state[2 * layer], state[2 * layer + 1]
             cell = self.cell(below, kept, product, weights)
             below = cell.above
-            self._layers.append(cell)
+            self._calls += [*cell.calls(), cell.multiply]
             bound += [cell.kept, product]
+        self._logits = below
         self._bound = tuple(bound)
         return self._bound
 
@@ -130,8 +130,10 @@ class _Cell:
             self.tanh = np.tanh
             self.multiply = partial(np.dot, self.inputs, weights, product)
 
-    def compute(self) -> None:
-        """Put the new hidden state into `hidden`, and what the layer keeps into `kept`."""
+    def calls(self) -> list[Callable[[], Any]]:
+        """What puts the new hidden state into `hidden`, and what the layer keeps into
+        `kept`: calls with their arguments, because looking those up at each step takes
+        as long as some of the arithmetic."""
         raise NotImplementedError
 
     def _gates(self, count: int) -> np.ndarray:
@@ -165,17 +167,18 @@ class _LSTMCell(_Cell):
         self.pair[1] = kept
         self.new, self.kept = self.pair[0], self.pair[1]
         self.parts = self._gates(2)
-        self.added, self.left = self.parts
 
-    def compute(self) -> None:
-        np.add(self.from_below, self.from_own, self.gates)
-        self.sigmoids.sigmoid_()
-        self.tanh(self.candidate, self.new)
-        # input * candidate and forget * cell in one product
-        np.multiply(self.input_forget, self.pair, self.parts)
-        np.add(self.added, self.left, self.kept)
-        self.tanh(self.kept, self.work)
-        np.multiply(self.work, self.output, self.hidden)
+    def calls(self) -> list[Callable[[], Any]]:
+        return [
+            partial(np.add, self.from_below, self.from_own, self.gates),
+            self.sigmoids.sigmoid_,
+            partial(self.tanh, self.candidate, self.new),
+            # input * candidate and forget * cell in one product
+            partial(np.multiply, self.input_forget, self.pair, self.parts),
+            partial(np.add, *self.parts, self.kept),
+            partial(self.tanh, self.kept, self.work),
+            partial(np.multiply, self.work, self.output, self.hidden),
+        ]
 
 
 class _GRUCell(_Cell):
@@ -192,17 +195,19 @@ class _GRUCell(_Cell):
         self.reset, self.update = self.gates
         self.kept = kept.copy()
 
-    def compute(self) -> None:
-        np.add(self.from_below, self.from_own, self.gates)
-        self.sigmoids.sigmoid_()
-        np.multiply(self.reset, self.new_own, self.work)
-        np.add(self.work, self.new_below, self.work)
-        self.tanh(self.work, self.work)
-        # candidate + update * (hidden - candidate)
-        np.subtract(self.kept, self.work, self.kept)
-        np.multiply(self.kept, self.update, self.kept)
-        np.add(self.kept, self.work, self.kept)
-        self.hidden[:] = self.kept
+    def calls(self) -> list[Callable[[], Any]]:
+        return [
+            partial(np.add, self.from_below, self.from_own, self.gates),
+            self.sigmoids.sigmoid_,
+            partial(np.multiply, self.reset, self.new_own, self.work),
+            partial(np.add, self.work, self.new_below, self.work),
+            partial(self.tanh, self.work, self.work),
+            # candidate + update * (hidden - candidate)
+            partial(np.subtract, self.kept, self.work, self.kept),
+            partial(np.multiply, self.kept, self.update, self.kept),
+            partial(np.add, self.kept, self.work, self.kept),
+            partial(np.copyto, self.hidden, self.kept),
+        ]
 
 
 class LSTMSteps(RecurrentSteps):
