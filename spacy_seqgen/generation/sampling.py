@@ -123,9 +123,7 @@ class Sampler:
                 trace.select(keep)
                 self.noise.select(keep)
 
-    def _choose(
-        self, logits: Logits, noise: np.ndarray, trace: Trace, certain: np.ndarray
-    ) -> Any:
+    def _choose(self, logits: Logits, noise: np.ndarray, trace: Trace, certain: np.ndarray) -> Any:
         """The symbol with the highest score in each row, of the type of the logits."""
         if isinstance(logits, np.ndarray) and not self.transforms:
             scores = logits + noise
