@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-_MSGPACK_OR_PICKLE = (b"\x80", b"PK\x03\x04")
+_PICKLES = (b"\x80", b"PK\x03\x04")  # bare, and in the zip file of torch.save
 
 
 def weights_to_bytes(net: nn.Module) -> bytes:
@@ -32,7 +32,9 @@ def weights_from_bytes(net: nn.Module, data: Any) -> None:
     """
     if not isinstance(data, bytes):
         raise ValueError(f"The weights must be bytes, got {type(data).__name__}.")
-    if data.startswith(_MSGPACK_OR_PICKLE):
+    # A safetensors file begins with the length of its header, which is JSON: the length
+    # may well begin with the same byte as a pickle.
+    if data.startswith(_PICKLES) and data[8:9] != b"{":
         raise ValueError(
             "These weights were saved by torch.save (a pickle), which spacy-seqgen does not "
             "load because a pickle can run any code. Load them where you trust them, and save "

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from spacy_seqgen.models.weights import weights_from_bytes, weights_to_bytes
 from spacy_seqgen.modules.recurrent_lm import RecurrentLM
@@ -116,3 +117,14 @@ def test_half_precision_is_refused():
 def test_not_bytes():
     with pytest.raises(ValueError, match="bytes"):
         weights_from_bytes(make(0), None)
+
+
+@pytest.mark.parametrize("length", range(0, 256, 4))
+def test_headers_of_every_length(length):
+    """The file begins with the length of its header, which must not be taken for the
+    first byte of a pickle."""
+    torch.manual_seed(0)
+    net, other = (nn.ModuleDict({"a" * (length + 1): nn.Linear(1, 1)}) for _ in range(2))
+    weights_from_bytes(other, weights_to_bytes(net))
+    for one, two in zip(net.parameters(), other.parameters(), strict=True):
+        assert torch.equal(one, two)
