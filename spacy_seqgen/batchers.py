@@ -6,7 +6,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from spacy.training import Example
+from spacy.util import minibatch
 
+from .outputs import get_translation
 from .windows import Row, Window, get_window, make_batch
 
 
@@ -128,3 +130,49 @@ def _windows(parts: Iterable[_Text], size: int) -> Iterator[Row]:
             piece = text[place : place + size]
             stop = place + len(piece)
             yield piece, Window(source, start + place, start + stop, ends and stop == len(text))
+
+
+def create_padded_pairs_batcher(
+    size: int = 8000, buffer: int = 2048
+) -> Callable[[Iterable[Example]], Iterator[list[Example]]]:
+    """Batches of sentence pairs of similar length. Registered as
+    `spacy-seqgen.padded_pairs.v1` (`@batchers`).
+
+    size (int): Most characters in a batch, padding included: rows x (the longest source +
+        the longest translation). A pair that is longer is a batch by itself.
+    buffer (int): Pairs to sort by length at a time. Their batches come in random order.
+    """
+    if size < 1:
+        raise ValueError(f"size must be 1 or more, got {size}")
+    if buffer < 1:
+        raise ValueError(f"buffer must be 1 or more, got {buffer}")
+
+    def batch(examples: Iterable[Example]) -> Iterator[list[Example]]:
+        for group in minibatch(examples, buffer):
+            found = list(_by_padded_pair(group, size))
+            random.shuffle(found)
+            yield from found
+
+    return batch
+
+
+def _by_padded_pair(examples: list[Example], size: int) -> Iterator[list[Example]]:
+    lengths = [_pair_lengths(example) for example in examples]
+    group: list[Example] = []
+    longest = 0, 0
+    for index in sorted(range(len(examples)), key=lengths.__getitem__):
+        target, source = lengths[index]
+        widest = max(longest[0], target), max(longest[1], source)
+        if group and (len(group) + 1) * sum(widest) > size:
+            yield group
+            group, widest = [], (target, source)
+        group.append(examples[index])
+        longest = widest
+    if group:
+        yield group
+
+
+def _pair_lengths(example: Example) -> tuple[int, int]:
+    """Characters of the translation and of the source."""
+    translation = get_translation(example.reference) or ""
+    return len(translation), len(example.reference.text)

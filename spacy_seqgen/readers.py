@@ -65,7 +65,7 @@ class PlainText:
     def __call__(self, nlp: Language) -> Iterator[Example]:
         rng = random.Random(f"{self.seed} {self.epoch}")
         self.epoch += 1
-        pieces = _shuffled(self.windows(), self.shuffle_buffer, rng)
+        pieces = shuffled(self.windows(), self.shuffle_buffer, rng)
         vocab = Vocab()
         for number, (text, window) in enumerate(pieces, 1):
             if number % _DOCS_PER_VOCAB == 0:
@@ -199,7 +199,7 @@ def _one_token(vocab: Vocab, text: str) -> Doc:
     return Doc(vocab, words=[text], spaces=[False])
 
 
-def _shuffled(items: Iterable[Any], size: int, rng: random.Random) -> Iterator[Any]:
+def shuffled(items: Iterable[Any], size: int, rng: random.Random) -> Iterator[Any]:
     """Items in a random order, as far as a buffer of a size allows."""
     if size < 2:
         yield from items

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from spacy.training import Example
 
-from .outputs import ACCURACY, SURPRISAL, perplexity_of
+from .outputs import ACCURACY, SURPRISAL, get_translation, perplexity_of
 
 
 def make_language_model_scorer() -> Callable[..., dict[str, Any]]:
@@ -43,4 +43,42 @@ def score_language_model(examples: Iterable[Example], **kwargs: Any) -> dict[str
         "perplexity": perplexity_of(mean),
         "char_probability": 2.0**-mean,
         "char_accuracy": correct / chars,
+    }
+
+
+def make_translation_scorer() -> Callable[..., dict[str, Any]]:
+    """Registered as `spacy-seqgen.translation_scorer.v1` (`@scorers`)."""
+    return score_translations
+
+
+def score_translations(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
+    """Translations against those of the references, by sacrebleu (Post 2018,
+    https://arxiv.org/abs/1804.08771).
+
+    RETURNS (dict[str, Any]):
+        bleu: corpus BLEU from 0 to 1, with sacrebleu's default tokenisation: a hundredth
+            of what papers give (Papineni et al. 2002).
+        chrf: chrF2 from 0 to 1 (Popović 2015).
+        exact_match: share of translations that are equal to the reference.
+        bleu_signature: how BLEU was computed.
+        All None if no reference has a translation.
+    """
+    from sacrebleu.metrics import BLEU, CHRF
+
+    found: list[str] = []
+    gold: list[str] = []
+    for example in examples:
+        target = get_translation(example.reference)
+        if target is not None:
+            found.append(get_translation(example.predicted) or "")
+            gold.append(target)
+    if not gold:
+        return dict.fromkeys(("bleu", "chrf", "exact_match", "bleu_signature"))
+    bleu = BLEU()
+    exact = sum(one.strip() == two.strip() for one, two in zip(found, gold, strict=True))
+    return {
+        "bleu": bleu.corpus_score(found, [gold]).score / 100,
+        "chrf": CHRF().corpus_score(found, [gold]).score / 100,
+        "exact_match": exact / len(gold),
+        "bleu_signature": str(bleu.get_signature()),
     }

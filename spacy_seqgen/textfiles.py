@@ -10,29 +10,32 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _BLOCK = 1 << 20
-_SUFFIXES = (".txt", ".text", ".md", ".txt.gz", ".text.gz", ".md.gz")
 
 
 class TextFileError(ValueError):
     """A text that can't be read. The message says where, and what to do."""
 
 
-def find_text_files(path: str | Path | Iterable[str | Path]) -> list[Path]:
+def find_text_files(
+    path: str | Path | Iterable[str | Path], suffixes: tuple[str, ...] = (".txt", ".text", ".md")
+) -> list[Path]:
     """The files that a path stands for, in a fixed order.
 
     path (str | Path | Iterable): A file; a directory, searched for text files at any
         depth; a glob pattern; or several of these.
+    suffixes (tuple[str, ...]): What to take from a directory; also with ".gz" behind.
     RAISES (TextFileError): If there is none.
     """
     if not isinstance(path, str | Path):
-        return [found for item in path for found in find_text_files(item)]
+        return [found for item in path for found in find_text_files(item, suffixes)]
     place = Path(path)
     if place.is_file():
         return [place]
     if place.is_dir():
-        found = sorted(p for p in place.rglob("*") if p.is_file() and p.name.endswith(_SUFFIXES))
+        known = (*suffixes, *(f"{suffix}.gz" for suffix in suffixes))
+        found = sorted(p for p in place.rglob("*") if p.is_file() and p.name.endswith(known))
         if not found:
-            raise TextFileError(f"There is no text file ({', '.join(_SUFFIXES)}) in {place}")
+            raise TextFileError(f"There is no text file ({', '.join(known)}) in {place}")
         return found
     found = sorted(Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file())
     if not found:
@@ -76,6 +79,17 @@ def read_blocks(path: Path) -> Iterator[str]:
                 yield text
             if not data:
                 return
+
+
+def read_lines(path: str | Path) -> Iterator[str]:
+    """The lines of a file, or of several, one after the other."""
+    for file in find_text_files(path):
+        rest = ""
+        for block in read_blocks(file):
+            *lines, rest = (rest + block).split("\n")
+            yield from lines
+        if rest:
+            yield rest
 
 
 def count_length(path: Path) -> int:

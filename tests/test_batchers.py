@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from spacy_seqgen.batchers import create_text_streams_batcher
+from spacy_seqgen.batchers import create_padded_pairs_batcher, create_text_streams_batcher
+from spacy_seqgen.outputs import install_extensions
 from spacy_seqgen.windows import Window, get_windows, set_window
 
 NLP = spacy.blank("en")
@@ -126,3 +127,36 @@ def test_a_window_taken_in_twice_is_no_overlap():
     examples = make_examples(make_text(20), 10) * 2
     rows = [r for b in create_text_streams_batcher(2, 4)(examples) for r in rows_of(b)]
     assert sum(len(part) for part, _ in rows) == 40
+
+
+def make_pairs(lengths):
+    examples = []
+    for source, target in lengths:
+        doc = Doc(NLP.vocab, words=["a" * source], spaces=[False])
+        doc._.translation = "b" * target
+        examples.append(Example(doc.copy(), doc))
+    return examples
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), max_size=60),
+    st.integers(1, 300),
+    st.integers(1, 70),
+)
+def test_pairs_are_batched_by_padded_size(lengths, size, buffer):
+    install_extensions()
+    batches = list(create_padded_pairs_batcher(size, buffer)(make_pairs(lengths)))
+    found = [
+        [(len(eg.reference.text), len(eg.reference._.translation)) for eg in batch]
+        for batch in batches
+    ]
+    assert sorted(pair for batch in found for pair in batch) == sorted(lengths)
+    for batch in found:
+        width = max(source for source, _ in batch) + max(target for _, target in batch)
+        assert len(batch) == 1 or len(batch) * width <= size
+
+
+@pytest.mark.parametrize("settings", [{"size": 0}, {"buffer": 0}])
+def test_padded_pairs_settings(settings):
+    with pytest.raises(ValueError, match="must be 1 or more"):
+        create_padded_pairs_batcher(**settings)

@@ -12,19 +12,32 @@ CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.cfg"))
 
 @pytest.fixture
 def corpus(tmp_path):
-    path = tmp_path / "train.txt"
-    path.write_text("".join(f"{i} times {i} is {i * i}.\n" for i in range(300)))
-    return path
+    """Text to learn from, and sentence pairs."""
+    text, pairs = tmp_path / "train.txt", tmp_path / "train.tsv"
+    text.write_text("".join(f"{i} times {i} is {i * i}.\n" for i in range(300)))
+    pairs.write_text("".join(f"{i} times {i}\t{i} fois {i}\n" for i in range(300)))
+    return {"text_generator": text, "translator": pairs}
+
+
+def paths(config, corpus):
+    (name,) = load_config(config)["nlp"]["pipeline"]
+    return {"paths.train": str(corpus[name]), "paths.dev": str(corpus[name])}
 
 
 def test_there_are_configs():
-    assert {path.stem for path in CONFIGS} == {"char_lm", "char_lm_large"}
+    assert {path.stem for path in CONFIGS} == {
+        "char_lm",
+        "char_lm_large",
+        "translator",
+        "translator_plain",
+        "translator_transformer",
+    }
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_config_is_complete(path, corpus):
     """What spaCy would fill in is there already."""
-    config = load_config(path, overrides={"paths.train": str(corpus), "paths.dev": str(corpus)})
+    config = load_config(path, overrides=paths(path, corpus))
     filled = spacy.util.load_model_from_config(config, auto_fill=True).config
     assert filled == config
 
@@ -33,18 +46,17 @@ def test_config_is_complete(path, corpus):
 def test_config_trains_a_few_steps(path, corpus, tmp_path):
     from spacy.cli.train import train
 
-    overrides = {
-        "paths.train": str(corpus),
-        "paths.dev": str(corpus),
-        "training.max_steps": 4,
-        "training.eval_frequency": 2,
-    }
+    overrides = {"training.max_steps": 4, "training.eval_frequency": 2, **paths(path, corpus)}
     train(path, tmp_path / "out", overrides=overrides)
     nlp = spacy.load(tmp_path / "out" / "model-best")
     doc = nlp("7 times")
-    assert doc._.continuation
-    assert doc._.bits_per_char > 0
-    assert nlp.meta["performance"]["bits_per_char"] > 0
+    if nlp.has_pipe("translator"):
+        assert isinstance(doc._.translation, str)
+        assert nlp.meta["performance"]["chrf"] >= 0
+    else:
+        assert doc._.continuation
+        assert doc._.bits_per_char > 0
+        assert nlp.meta["performance"]["bits_per_char"] > 0
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -60,5 +72,5 @@ def test_every_setting_is_commented(path):
 def test_config_trains_on_a_gpu(path, corpus, tmp_path):
     from spacy.cli.train import train
 
-    overrides = {"paths.train": str(corpus), "paths.dev": str(corpus), "training.max_steps": 4}
+    overrides = {**paths(path, corpus), "training.max_steps": 4}
     train(path, tmp_path / "out", use_gpu=0, overrides=overrides)

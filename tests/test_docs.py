@@ -1,5 +1,6 @@
 """The documentation is true: its Python runs, its configs load, its tables are complete."""
 
+import importlib
 import inspect
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from thinc.api import Config
 from typer.main import get_command
 
 from .test_registry import NAMES
+from .pipeline.test_translator import make_nlp as make_translator
 from .util import make_nlp
 
 ROOT = Path(__file__).parents[1]
@@ -28,9 +30,9 @@ def test_python_runs(page, tmp_path, monkeypatch, capsys):
     code = blocks(page, "python")
     if not code:
         return
-    model = tmp_path / "training" / "my_lm" / "model-best"
-    model.mkdir(parents=True)
-    make_nlp(generation={"max_length": 10}).to_disk(model)
+    make_nlp(generation={"max_length": 10}).to_disk(tmp_path / "training/my_lm/model-best")
+    translator = make_translator(attention=True)
+    translator.to_disk(tmp_path / "training/phrasebook/model-best")
     monkeypatch.chdir(tmp_path)
     namespace = {}
     for number, block in enumerate(code):
@@ -88,11 +90,12 @@ def test_settings_of_registered_functions_are_in_a_table(kind, name):
             assert str(parameter.default).lower() in row.group().lower(), row.group()
 
 
-def test_settings_of_the_component_are_in_a_table():
-    from spacy_seqgen.pipeline.text_generator import make_text_generator
-
-    text = (ROOT / "docs" / "text_generator.md").read_text(encoding="utf8")
-    for name in inspect.signature(make_text_generator).parameters:
+@pytest.mark.parametrize("component", NAMES["factories"])
+def test_settings_of_the_component_are_in_a_table(component):
+    module = importlib.import_module(f"spacy_seqgen.pipeline.{component}")
+    make = getattr(module, f"make_{component}")
+    text = (ROOT / "docs" / f"{component}.md").read_text(encoding="utf8")
+    for name in inspect.signature(make).parameters:
         assert name in ("nlp", "name") or f"| `{name}` |" in text
 
 

@@ -8,12 +8,20 @@ from spacy.util import registry
 
 # Every name users may write into a config. A name that was released stays.
 NAMES = {
-    "factories": ["text_generator"],
-    "architectures": ["spacy-seqgen.RecurrentLM.v1"],
-    "misc": ["spacy-seqgen.Characters.v1"],
-    "readers": ["spacy-seqgen.plain_text.v1", "spacy-seqgen.count_characters.v1"],
-    "batchers": ["spacy-seqgen.text_streams.v1"],
-    "scorers": ["spacy-seqgen.language_model_scorer.v1"],
+    "factories": ["text_generator", "translator"],
+    "architectures": [
+        "spacy-seqgen.RecurrentLM.v1",
+        "spacy-seqgen.RecurrentSeq2Seq.v1",
+        "spacy-seqgen.TransformerSeq2Seq.v1",
+    ],
+    "misc": ["spacy-seqgen.Characters.v1", "spacy-seqgen.Words.v1", "spacy-seqgen.Subwords.v1"],
+    "readers": [
+        "spacy-seqgen.plain_text.v1",
+        "spacy-seqgen.count_characters.v1",
+        "spacy-seqgen.parallel.v1",
+    ],
+    "batchers": ["spacy-seqgen.text_streams.v1", "spacy-seqgen.padded_pairs.v1"],
+    "scorers": ["spacy-seqgen.language_model_scorer.v1", "spacy-seqgen.translation_scorer.v1"],
     "schedules": ["spacy-seqgen.warmup_cosine.v1"],
     "loggers": ["spacy-seqgen.checkpoint_logger.v1"],
     "cli": ["seqgen"],

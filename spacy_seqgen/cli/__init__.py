@@ -3,11 +3,21 @@
 from spacy.cli._util import app as spacy_app
 
 from .app import app
+from .attention import attention_cli
 from .evaluate import evaluate_cli
 from .generate import generate_cli
 from .score import score_cli
 from .train import train_cli
+from .translate import translate_cli
 
 spacy_app.add_typer(app, name="seqgen")
 
-__all__ = ["app", "evaluate_cli", "generate_cli", "score_cli", "train_cli"]
+__all__ = [
+    "app",
+    "attention_cli",
+    "evaluate_cli",
+    "generate_cli",
+    "score_cli",
+    "train_cli",
+    "translate_cli",
+]

@@ -1,5 +1,6 @@
 """What several commands need."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +13,9 @@ from spacy.training import Corpus, Example
 from spacy.util import load_model
 from wasabi import msg
 
+from ..parallel import create_parallel_reader
 from ..readers import create_plain_text_reader
-from ..textfiles import find_text_files, read_blocks
+from ..textfiles import read_lines
 
 
 def load_pipeline(model: str) -> Language:
@@ -55,11 +57,17 @@ def read_docs(
 
 
 def read_examples(
-    nlp: Language, path: Path, start: float | int = 0, stop: float | int | None = None
+    nlp: Language,
+    path: Path,
+    start: float | int = 0,
+    stop: float | int | None = None,
+    target: Path | None = None,
 ) -> Iterator[Example]:
-    """As `read_docs`, for evaluation."""
+    """As `read_docs`, for evaluation; and sentence pairs, if the pipeline translates."""
     _check_range(path, start, stop)
-    if is_jsonl(path):
+    if path.suffix != ".spacy" and (target or _translates(nlp)):
+        yield from create_parallel_reader(path, target)(nlp)
+    elif is_jsonl(path):
         for doc in read_docs(nlp, path):
             yield Example(nlp.make_doc(doc.text), doc)
     elif path.suffix == ".spacy":
@@ -69,6 +77,10 @@ def read_examples(
             str(path), window=0, start=start, stop=stop, tokenize=True
         )
         yield from reader(nlp)
+
+
+def _translates(nlp: Language) -> bool:
+    return any(nlp.get_pipe_meta(name).factory == "translator" for name in nlp.pipe_names)
 
 
 def is_jsonl(path: Path) -> bool:
@@ -99,15 +111,15 @@ def read_jsonl_texts(path: Path) -> Iterator[tuple[int, str]]:
         yield number, data["text"]
 
 
-def read_lines(path: Path) -> Iterator[str]:
-    rest = ""
-    for file in find_text_files(path):
-        for block in read_blocks(file):
-            *lines, rest = (rest + block).split("\n")
-            yield from lines
-        if rest:
-            yield rest
-        rest = ""
+def read_texts(path: Path) -> Iterator[str]:
+    """The texts of a file: its lines, or "text" in each of them for JSONL; - is standard
+    input."""
+    if str(path) == "-":
+        yield from (line.rstrip("\n") for line in sys.stdin)
+    elif is_jsonl(path):
+        yield from (text for _, text in read_jsonl_texts(path))
+    else:
+        yield from read_lines(path)
 
 
 def make_doc(nlp: Language, text: str, where: str) -> Doc:

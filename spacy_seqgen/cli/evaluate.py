@@ -14,7 +14,13 @@ from .app import app
 def evaluate_cli(
     model: str = Arg(..., help="Name or path of a pipeline"),
     path: Path = Arg(
-        ..., help='Evaluation data: .spacy, .jsonl with "text", or running text', exists=True
+        ...,
+        help='Evaluation data: .spacy, .jsonl with "text", or running text; for a translator, '
+        "pairs (source TAB translation) or the sources",
+        exists=True,
+    ),
+    target: Path | None = Opt(
+        None, "--target", "-t", help="The translations, one on each line", exists=True
     ),
     start: str = Opt(
         "0",
@@ -34,6 +40,8 @@ def evaluate_cli(
     files only. Example:
 
     python -m spacy seqgen evaluate training/char_lm/model-best corpus/dev.txt
+
+    python -m spacy seqgen evaluate training/translator/model-best test.en --target test.fr
     """
     from .common import load_pipeline, open_output, read_examples
     from .score import _parse_bound
@@ -45,7 +53,7 @@ def evaluate_cli(
         if hasattr(pipe, "generate_text"):
             pipe.generate_text = False  # no score needs it
     try:
-        examples = list(read_examples(nlp, path, _parse_bound(start), _parse_bound(stop)))
+        examples = list(read_examples(nlp, path, _parse_bound(start), _parse_bound(stop), target))
         if not examples:
             raise ValueError(f"There is no text in {path}")
         scores = nlp.evaluate(examples, per_component=True)

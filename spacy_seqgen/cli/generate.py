@@ -75,7 +75,7 @@ def generate_cli(
     python -m spacy seqgen generate training/char_lm/model-best --prompt-file prompts.txt
     --num-samples 3 --output texts.jsonl
     """
-    from .common import find_component, load_pipeline, make_doc
+    from .common import find_component, load_pipeline, make_doc, read_texts
 
     if prompts and prompt_file:
         msg.fail("Give --prompt or --prompt-file, not both", exits=1)
@@ -98,7 +98,7 @@ def generate_cli(
         options = [
             replace(pipe.options, **given, **extra) for extra in _parse_temperatures(temperature)
         ]
-        texts = list(_read_prompts(prompt_file)) if prompt_file else prompts or [""]
+        texts = list(read_texts(prompt_file)) if prompt_file else prompts or [""]
         docs = [make_doc(nlp, text, f"Prompt {i}") for i, text in enumerate(texts, 1)]
         pipe.score_text = False
         if stream and any(o.num_samples > 1 or o.beam_size > 1 for o in options):
@@ -193,14 +193,3 @@ def _parse_temperatures(text: str) -> list[dict[str, float]]:
         raise ValueError(
             f"--temperature must be a number, or several with commas between, got {text!r}"
         ) from None
-
-
-def _read_prompts(path: Path) -> Iterator[str]:
-    from .common import is_jsonl, read_jsonl_texts, read_lines
-
-    if str(path) == "-":
-        yield from (line.rstrip("\n") for line in sys.stdin)
-    elif is_jsonl(path):
-        yield from (text for _, text in read_jsonl_texts(path))
-    else:
-        yield from read_lines(path)

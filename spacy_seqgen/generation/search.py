@@ -12,7 +12,7 @@ from .logits import NEVER, make_transforms, suppressing
 from .noise import Noise, row_key
 from .options import GenerationOptions
 from .results import Hypothesis
-from .sampling import Sampler, StepFunction, select_rows
+from .sampling import Sampler, SelectFunction, StepFunction, select_rows
 from .stopping import EndOfText, StopCondition, StopStrings
 
 # Brings the model to where the given prompts end: returns its state after all but the
@@ -42,12 +42,20 @@ class Search:
     options (GenerationOptions): The options.
     step (StepFunction): The model.
     symbols (Symbols): The vocabulary.
+    select (SelectFunction): Keeps or repeats some rows of a state of the model.
     """
 
-    def __init__(self, options: GenerationOptions, step: StepFunction, symbols: Symbols):
+    def __init__(
+        self,
+        options: GenerationOptions,
+        step: StepFunction,
+        symbols: Symbols,
+        select: SelectFunction = select_rows,
+    ):
         self.options = options
         self.step = step
         self.symbols = symbols
+        self.select = select
         self.transforms = make_transforms(options, symbols.suppress, symbols.end)
         self.stop: StopStrings | None = None
         if options.stop:
@@ -117,7 +125,7 @@ class Search:
         n = self.options.num_samples
         spread = np.repeat(np.arange(len(rows)), n)
         if n > 1:
-            state, last_ids = select_rows(state, spread), last_ids[spread]
+            state, last_ids = self.select(state, spread), last_ids[spread]
         seeds = [row_key(self.options.seed, keys[row], k) for row in rows for k in range(n)]
         found = self._sampler(seeds).run(state, last_ids)
         return [found[i : i + n] for i in range(0, len(found), n)]
@@ -149,6 +157,7 @@ class Search:
             transforms=self.transforms,
             conditions=self.conditions,
             max_length=options.max_length,
+            select=self.select,
         )
 
     def _beam(self) -> Beam:
@@ -162,6 +171,7 @@ class Search:
             max_length=options.max_length,
             transforms=self.transforms or suppressing(options, symbols.suppress, symbols.end),
             conditions=self.conditions,
+            select=self.select,
         )
 
 

@@ -104,4 +104,4 @@ def forward(model: Model, batch: LanguageBatch, is_train: bool) -> tuple[Any, Ca
 
 
 def no_backprop(d_output: Any) -> Any:
-    raise ValueError("A language model that was run for prediction can't be trained on it.")
+    raise ValueError("A model that was run for prediction can't be trained on it.")

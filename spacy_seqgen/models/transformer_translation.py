@@ -1,0 +1,50 @@
+"""Transformer models for the `translator`."""
+
+from functools import partial
+
+from thinc.api import Model
+
+from ..modules.transformer_seq2seq import TransformerSeq2Seq
+from .precision import check_precision
+from .torch_model import TorchSettings, make_torch_model
+from .translation import check_label_smoothing, check_sizes, forward
+
+
+def build_transformer_seq2seq(
+    width: int = 128,
+    num_layers: int = 4,
+    num_heads: int = 4,
+    inner_size: int = 512,
+    tied: bool = True,
+    label_smoothing: float = 0.1,
+    dropout: float | None = None,
+    precision: str = "auto",
+) -> Model:
+    """An encoder-decoder of transformer layers, with the norm before each sub-layer and
+    sinusoidal positions. Registered as `spacy-seqgen.TransformerSeq2Seq.v1`
+    (`@architectures`).
+
+    width (int): Width of embeddings and states.
+    num_layers (int): Layers of the encoder, and of the decoder.
+    num_heads (int): Heads of each attention.
+    inner_size (int): Width inside the feed-forward parts.
+    tied (bool): Use the target embeddings as weights of the softmax.
+    label_smoothing (float): Share of the probability that training spreads over all
+        symbols.
+    dropout (float | None): Dropout on embeddings, inside and after each sub-layer, and
+        before the softmax. None takes the rate from `[training] dropout`.
+    precision (str): "fp32", "bf16", or "auto": bf16 where the device computes it.
+    RETURNS (Model[PairBatch, Any]): In training: loss and negative log-likelihood of each
+        row, in nats.
+    """
+    sizes = {
+        "width": width, "num_layers": num_layers, "num_heads": num_heads, "inner_size": inner_size,
+    }  # fmt: skip
+    check_sizes(sizes)
+    if width % num_heads or width % 2:
+        raise ValueError(f"width must be even and a multiple of num_heads, got {width}")
+    check_label_smoothing(label_smoothing)
+    check_precision(precision)
+    make = partial(TransformerSeq2Seq, **sizes, tied=tied, label_smoothing=label_smoothing)
+    settings = TorchSettings(make, precision, dropout)
+    return make_torch_model("transformer_seq2seq", forward, settings, dims=("nI", "nO"))

@@ -1,0 +1,112 @@
+"""Attention: where to look among the states of an encoder.
+
+The three ways to score a query against a key that the literature compares:
+
+- additive: v . tanh(W query + U key) (Bahdanau et al. 2015,
+  https://arxiv.org/abs/1409.0473);
+- dot: query . key, and general: query . W key (Luong et al. 2015,
+  https://arxiv.org/abs/1508.04025).
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Memory(NamedTuple):
+    """What a decoder attends to. The keys do not change while a sentence is decoded, so
+    they are computed once for each.
+
+    values (Tensor): Shape (batch, time, width): the states of the encoder.
+    keys (Tensor): Shape (batch, time, key width).
+    mask (Tensor): Shape (batch, time), bool: true where there is a symbol.
+    """
+
+    values: Tensor
+    keys: Tensor
+    mask: Tensor
+
+    def select(self, rows: Tensor) -> "Memory":
+        return Memory(*(item.index_select(0, rows) for item in self))
+
+
+class Attention(nn.Module):
+    """
+    width (int): Width of what is attended to.
+    query_width (int): Width of what asks.
+    """
+
+    def make_keys(self, values: Tensor) -> Tensor:
+        """(batch, time, width) to (batch, time, key width)."""
+        raise NotImplementedError
+
+    def score(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """(batch, queries, query width) and (batch, time, key width) to (batch, queries,
+        time): the higher, the more relevant."""
+        raise NotImplementedError
+
+    def remember(self, values: Tensor, mask: Tensor) -> Memory:
+        """Prepare what is attended to."""
+        return Memory(values, self.make_keys(values), mask)
+
+    def forward(self, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """
+        queries (Tensor): Shape (batch, queries, query width).
+        memory (Memory): Of the same batch.
+        RETURNS (tuple[Tensor, Tensor]): For each query the mean of the values, weighted:
+            shape (batch, queries, width); and the weights, (batch, queries, time), which
+            add up to 1 and are 0 outside the mask.
+        """
+        scores = self.score(queries, memory.keys)
+        scores = scores.masked_fill(~memory.mask[:, None], float("-inf"))
+        weights = scores.softmax(-1)
+        return weights @ memory.values, weights
+
+
+class AdditiveAttention(Attention):
+    """Bahdanau et al. (2015), appendix A.1.2."""
+
+    def __init__(self, width: int, query_width: int):
+        super().__init__()
+        self.query = nn.Linear(query_width, query_width, bias=False)
+        self.key = nn.Linear(width, query_width)
+        self.energy = nn.Linear(query_width, 1, bias=False)
+
+    def make_keys(self, values: Tensor) -> Tensor:
+        return self.key(values)
+
+    def score(self, queries: Tensor, keys: Tensor) -> Tensor:
+        hidden = torch.tanh(self.query(queries)[:, :, None] + keys[:, None])
+        return self.energy(hidden).squeeze(-1)
+
+
+class GeneralAttention(Attention):
+    """Luong et al. (2015), equation 8, "general"."""
+
+    def __init__(self, width: int, query_width: int):
+        super().__init__()
+        self.key = nn.Linear(width, query_width, bias=False)
+
+    def make_keys(self, values: Tensor) -> Tensor:
+        return self.key(values)
+
+    def score(self, queries: Tensor, keys: Tensor) -> Tensor:
+        return queries @ keys.transpose(1, 2)
+
+
+class DotAttention(GeneralAttention):
+    """Luong et al. (2015), equation 8, "dot". States of another width than the query are
+    projected to it first, which the dot product cannot do without."""
+
+    def __init__(self, width: int, query_width: int):
+        super().__init__(width, query_width)
+        if width == query_width:
+            self.key = nn.Identity()
+
+
+ATTENTIONS: dict[str, type[Attention]] = {
+    "additive": AdditiveAttention,
+    "dot": DotAttention,
+    "general": GeneralAttention,
+}

@@ -1,0 +1,138 @@
+"""The decoder of a recurrent sequence-to-sequence model, with or without attention
+(Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473; Luong et al. 2015,
+https://arxiv.org/abs/1508.04025)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .attention import ATTENTIONS, Attention, Memory
+from .recurrent_encoder import Hidden
+from .recurrent_lm import CELLS
+from .seq2seq import Written
+
+
+class DecoderState(NamedTuple):
+    """Between two symbols. Several hypotheses may share a sentence: hypotheses are rows
+    of `hidden` and `feed`, sentences are rows of `memory`, and each sentence has as many
+    hypotheses as any other.
+
+    hidden (Hidden): Each of shape (hypotheses, layers, hidden).
+    feed (Tensor | None): Shape (hypotheses, hidden): the last attentional state, where it
+        is fed back.
+    memory (Memory | None): What is attended to.
+    """
+
+    hidden: Hidden
+    feed: Tensor | None
+    memory: Memory | None
+
+
+class RecurrentDecoder(nn.Module):
+    """Writes a sentence, one symbol after the other.
+
+    At each step: s = RNN([embedding of the last symbol; last attentional state], s), a
+    context c from attention with s as query, and the attentional state
+    a = tanh(W [s; c; embedding]), from which the softmax predicts. Without input feeding
+    the RNN does not see the attentional state; then a whole sentence is computed at once
+    in training.
+
+    embedding (nn.Embedding): For the symbols of the target.
+    memory_size (int): Width of what is attended to.
+    hidden_size (int): Width of the states.
+    num_layers (int): Number of recurrent layers.
+    cell (str): "lstm" or "gru".
+    attention (str): "additive", "dot", "general" or "none".
+    input_feeding (bool): Feed the attentional state back (Luong et al., section 3.3).
+    tied (bool): Use the embeddings as weights of the softmax.
+    """
+
+    def __init__(
+        self,
+        embedding: nn.Embedding,
+        *,
+        memory_size: int,
+        hidden_size: int,
+        num_layers: int,
+        cell: str,
+        attention: str,
+        input_feeding: bool,
+        tied: bool,
+    ):
+        super().__init__()
+        width = embedding.embedding_dim
+        self.embedding = embedding
+        self.dropout = nn.Dropout(0.0)
+        self.input_feeding = input_feeding
+        self.attention: Attention | None = None
+        if attention != "none":
+            self.attention = ATTENTIONS[attention](memory_size, hidden_size)
+        inputs = width + (hidden_size if input_feeding else 0)
+        self.rnn = CELLS[cell](inputs, hidden_size, num_layers, batch_first=True)
+        seen = hidden_size + width + (memory_size if self.attention else 0)
+        self.combine = nn.Linear(seen, hidden_size)
+        self.projection: nn.Module = nn.Identity()
+        if tied and width != hidden_size:
+            self.projection = nn.Linear(hidden_size, width, bias=False)
+        self.output = nn.Linear(width if tied else hidden_size, embedding.num_embeddings)
+        if tied:
+            self.output.weight = embedding.weight
+
+    def start(self, hidden: Hidden, states: Tensor, mask: Tensor) -> DecoderState:
+        """The state before the first symbol, one hypothesis for each sentence."""
+        feed = torch.zeros_like(hidden[0][:, -1]) if self.input_feeding else None
+        memory = self.attention.remember(states, mask) if self.attention else None
+        return DecoderState(hidden, feed, memory)
+
+    def forward(self, state: DecoderState, ids: Tensor) -> Written:
+        """Teacher forcing: all symbols are given.
+
+        state (DecoderState): Where to begin.
+        ids (Tensor): Shape (batch, time), int64: the symbols before those to predict.
+        """
+        embedded = self.dropout(self.embedding(ids))
+        if not self.input_feeding or ids.shape[1] == 1:
+            return self._write(embedded, state)
+        steps = []
+        for place in range(ids.shape[1]):
+            steps.append(self._write(embedded[:, place : place + 1], state))
+            state = steps[-1].state
+        weights = [step.weights for step in steps if step.weights is not None]
+        return Written(
+            torch.cat([step.states for step in steps], 1),
+            torch.cat(weights, 1) if weights else None,
+            state,
+        )
+
+    def logits(self, states: Tensor) -> Tensor:
+        """(..., hidden) to (..., symbols)."""
+        return self.output(self.projection(self.dropout(states)))
+
+    def _write(self, embedded: Tensor, state: DecoderState) -> Written:
+        """Recurrence and attention for given symbols: all of them without input feeding,
+        one with it."""
+        inputs = embedded
+        if state.feed is not None:
+            inputs = torch.cat([embedded, state.feed[:, None]], -1)
+        layers = tuple(item.transpose(0, 1).contiguous() for item in state.hidden)
+        if inputs.is_cuda:
+            self.rnn.flatten_parameters()
+        hidden, last = self.rnn(inputs, layers if len(layers) > 1 else layers[0])
+        seen, weights = [hidden, embedded], None
+        if state.memory is not None:
+            context, weights = self._attend(hidden, state.memory)
+            seen.append(context)
+        attentional = torch.tanh(self.combine(self.dropout(torch.cat(seen, -1))))
+        last = last if isinstance(last, tuple) else (last,)
+        feed = attentional[:, -1] if self.input_feeding else None
+        new = DecoderState(tuple(item.transpose(0, 1) for item in last), feed, state.memory)
+        return Written(attentional, weights, new)
+
+    def _attend(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """The hypotheses of a sentence are queries to the same memory."""
+        assert self.attention is not None
+        sentences, rows, time = len(memory.values), *hidden.shape[:2]
+        queries = hidden.reshape(sentences, rows // sentences * time, -1)
+        context, weights = self.attention(queries, memory)
+        return context.view(rows, time, -1), weights.view(rows, time, -1)

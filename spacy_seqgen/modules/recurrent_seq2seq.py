@@ -1,0 +1,82 @@
+"""An encoder-decoder of recurrent networks, with or without attention."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .recurrent_decoder import DecoderState, RecurrentDecoder
+from .recurrent_encoder import Bridge, RecurrentEncoder
+from .seq2seq import Seq2Seq, Written, make_embedding, select_memory
+
+
+class RecurrentSeq2Seq(Seq2Seq):
+    """
+    source_size, target_size (int): Numbers of symbols.
+    embedding_size (int): Width of the embeddings.
+    hidden_size (int): Width of the recurrent layers. A bidirectional encoder has half of
+        it in each direction.
+    num_layers (int): Number of recurrent layers, in encoder and decoder.
+    cell (str): "lstm" or "gru".
+    bidirectional (bool): Read the source from both ends.
+    attention (str): "additive", "dot", "general" or "none".
+    input_feeding (bool): Feed the attentional state into the decoder's next step.
+    tied (bool): Use the target embeddings as weights of the softmax.
+    label_smoothing (float), pad (int): As for every `Seq2Seq`.
+    """
+
+    def __init__(
+        self,
+        source_size: int,
+        target_size: int,
+        *,
+        embedding_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        cell: str = "gru",
+        bidirectional: bool = True,
+        attention: str = "additive",
+        input_feeding: bool = False,
+        tied: bool = True,
+        label_smoothing: float = 0.1,
+        pad: int = 0,
+    ):
+        super().__init__(label_smoothing, pad)
+        self.has_attention = attention != "none"
+        self.encoder = RecurrentEncoder(
+            make_embedding(source_size, embedding_size, pad),
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            cell=cell,
+            bidirectional=bidirectional,
+        )
+        self.bridge = Bridge(hidden_size, num_layers, 2 if cell == "lstm" else 1)
+        self.decoder = RecurrentDecoder(
+            make_embedding(target_size, embedding_size, pad),
+            memory_size=hidden_size,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            cell=cell,
+            attention=attention,
+            input_feeding=input_feeding,
+            tied=tied,
+        )
+
+    def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
+        states, last = self.encoder(source, lengths)
+        return self.decoder.start(self.bridge(last), states, source != self.pad)
+
+    def write(self, state: DecoderState, ids: Tensor) -> Written:
+        return self.decoder(state, ids)
+
+    def logits(self, states: Tensor) -> Tensor:
+        return self.decoder.logits(states)
+
+    @staticmethod
+    def select(state: DecoderState, rows: np.ndarray) -> DecoderState:
+        index = torch.from_numpy(rows).to(state.hidden[0].device)
+        hidden = tuple(item.index_select(0, index) for item in state.hidden)
+        feed = None if state.feed is None else state.feed.index_select(0, index)
+        memory = state.memory
+        if memory is not None:
+            memory = select_memory(memory, rows, len(state.hidden[0]))
+        return DecoderState(hidden, feed, memory)

@@ -1,0 +1,151 @@
+"""What every encoder-decoder can do, whatever it is made of."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .attention import Memory
+
+
+class Written(NamedTuple):
+    """What a decoder makes of symbols it is given.
+
+    states (Tensor): Shape (batch, time, width): what `logits` takes.
+    weights (Tensor | None): Shape (batch, time, source time): where each step looked.
+    state (Any): The decoder after the last symbol.
+    """
+
+    states: Tensor
+    weights: Tensor | None
+    state: Any
+
+
+class Seq2Seq(nn.Module):
+    """Reads a sentence (`start`), then writes another one (`write`), symbol by symbol or,
+    when all are known, at once.
+
+    A state may hold several hypotheses of each sentence, which share what was read:
+    `select` keeps some of them.
+
+    label_smoothing (float): Share of the probability to spread over all symbols (Szegedy
+        et al. 2016, https://arxiv.org/abs/1512.00567).
+    pad (int): The symbol that is not learned.
+    """
+
+    has_attention = True
+
+    def __init__(self, label_smoothing: float, pad: int):
+        super().__init__()
+        self.label_smoothing = label_smoothing
+        self.pad = pad
+
+    def start(self, source: Tensor, lengths: Tensor) -> Any:
+        """Read sentences.
+
+        source (Tensor): Shape (batch, time), int64, padded at the end.
+        lengths (Tensor): Shape (batch,), int64, on the CPU; at least 1 each.
+        RETURNS (Any): The state before the first symbol of the translations.
+        """
+        raise NotImplementedError
+
+    def write(self, state: Any, ids: Tensor) -> Written:
+        """Go on with symbols that are given.
+
+        ids (Tensor): Shape (hypotheses, time), int64: those before the ones to predict.
+        """
+        raise NotImplementedError
+
+    def logits(self, states: Tensor) -> Tensor:
+        """(..., width) to (..., symbols)."""
+        raise NotImplementedError
+
+    @staticmethod
+    def select(state: Any, rows: np.ndarray) -> Any:
+        """Keep some hypotheses, or repeat them."""
+        raise NotImplementedError
+
+    def set_dropout(self, rate: float) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = rate
+            elif isinstance(module, nn.RNNBase):
+                module.dropout = rate if module.num_layers > 1 else 0.0
+
+    def forward(
+        self, source: Tensor, lengths: Tensor, inputs: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Losses for training, with teacher forcing.
+
+        source (Tensor), lengths (Tensor): As for `start`.
+        inputs, targets (Tensor): Shape (batch, time), int64, padded at the end.
+        RETURNS (tuple[Tensor, Tensor]): Shape (batch,) both: the loss, label smoothing
+            included, and the negative log-likelihood without; both in nats.
+        """
+        states = self.write(self.start(source, lengths), inputs).states
+        real = targets != self.pad
+        log_probs = self.logits(states[real]).float().log_softmax(-1)
+        nll = -log_probs.gather(1, targets[real][:, None])[:, 0]
+        loss = nll
+        if self.label_smoothing:
+            smooth = -log_probs.mean(-1)
+            loss = (1 - self.label_smoothing) * nll + self.label_smoothing * smooth
+        rows = torch.nonzero(real)[:, 0]
+        zeros = loss.new_zeros(len(targets))
+        return zeros.index_add(0, rows, loss), zeros.index_add(0, rows, nll.detach())
+
+    def read(
+        self, source: Tensor, lengths: Tensor, inputs: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Score translations that are given.
+
+        RETURNS (tuple[Tensor, Tensor]): Shape (batch, time) both: the negative
+            log-likelihood of each symbol in nats, 0 for padding; and, as bool, whether it
+            was the most probable one.
+        """
+        logits = self.logits(self.write(self.start(source, lengths), inputs).states).float()
+        nll = F.cross_entropy(
+            logits.transpose(1, 2), targets, ignore_index=self.pad, reduction="none"
+        )
+        return nll, logits.argmax(-1) == targets
+
+    def look(self, source: Tensor, lengths: Tensor, inputs: Tensor) -> Tensor:
+        """Where the decoder looks when it writes what is given.
+
+        RETURNS (Tensor): Shape (batch, target time, source time), rows adding up to 1.
+        """
+        weights = self.write(self.start(source, lengths), inputs).weights
+        assert weights is not None, "the model has no attention"
+        return weights
+
+    def step(self, state: Any, ids: Any) -> tuple[Tensor, Any]:
+        """One symbol for each hypothesis: ids of shape (hypotheses,) to logits."""
+        device = next(self.parameters()).device
+        written = self.write(state, torch.as_tensor(ids, device=device)[:, None])
+        return self.logits(written.states)[:, -1].float(), written.state
+
+
+def make_embedding(symbols: int, width: int, pad: int) -> nn.Embedding:
+    embedding = nn.Embedding(symbols, width, padding_idx=pad)
+    nn.init.normal_(embedding.weight, std=width**-0.5)
+    with torch.no_grad():
+        embedding.weight[pad].zero_()
+    return embedding
+
+
+def select_memory(memory: Memory, rows: np.ndarray, hypotheses: int) -> Memory:
+    """What the sentences of some hypotheses have to be looked at.
+
+    memory (Memory): Of the sentences.
+    rows (np.ndarray): Shape (kept,): the hypotheses to keep.
+    hypotheses (int): How many there are now: as many of each sentence.
+    """
+    owners = rows // (hypotheses // len(memory.values))
+    sentences, counts = np.unique(owners, return_counts=True)
+    if (counts != counts[0]).any() or (np.diff(owners) < 0).any():
+        sentences = owners  # no longer as many of each, side by side: so one memory for each
+    if np.array_equal(sentences, np.arange(len(memory.values))):
+        return memory
+    return memory.select(torch.from_numpy(sentences).to(memory.values.device))

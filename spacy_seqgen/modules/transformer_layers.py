@@ -1,0 +1,141 @@
+"""The layers of a transformer (Vaswani et al. 2017, https://arxiv.org/abs/1706.03762),
+with the norm before each sub-layer (Xiong et al. 2020, https://arxiv.org/abs/2002.04745)."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .attention import Memory
+
+
+class Cache(NamedTuple):
+    """Keys and values of what one layer has written, each of shape (batch, heads, time,
+    head width)."""
+
+    keys: Tensor
+    values: Tensor
+
+
+class MultiHeadAttention(nn.Module):
+    """
+    width (int): Of queries, keys and values, all heads together.
+    heads (int): How many there are.
+    """
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.keys_values = nn.Linear(width, 2 * width)
+        self.output = nn.Linear(width, width)
+        for linear in (self.query, self.keys_values, self.output):
+            nn.init.xavier_uniform_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
+    def remember(self, states: Tensor) -> Cache:
+        """Keys and values of (batch, time, width)."""
+        keys, values = self.keys_values(states).chunk(2, -1)
+        return Cache(self._by_head(keys), self._by_head(values))
+
+    def forward(self, states: Tensor, seen: Cache, mask: Tensor | None, causal: bool) -> Tensor:
+        """
+        states (Tensor): Shape (batch, queries, width).
+        seen (Cache): What is attended to.
+        mask (Tensor | None): Shape (batch, 1, 1, time), bool: true where there is a symbol.
+        causal (bool): A query attends to places up to its own only.
+        RETURNS (Tensor): Shape (batch, queries, width).
+        """
+        queries = self._by_head(self.query(states))
+        found = F.scaled_dot_product_attention(queries, *seen, attn_mask=mask, is_causal=causal)
+        return self.output(found.transpose(1, 2).flatten(2))
+
+    def weights(self, states: Tensor, seen: Cache, mask: Tensor) -> Tensor:
+        """Where queries look, the mean of all heads: shape (batch, queries, time)."""
+        queries = self._by_head(self.query(states))
+        scores = queries @ seen.keys.transpose(2, 3) / math.sqrt(queries.shape[-1])
+        return scores.masked_fill(~mask, float("-inf")).softmax(-1).mean(1)
+
+    def _by_head(self, states: Tensor) -> Tensor:
+        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class FeedForward(nn.Sequential):
+    """Two layers at each place, by themselves."""
+
+    def __init__(self, width: int, inner: int, dropout: nn.Dropout):
+        super().__init__(nn.Linear(width, inner), nn.ReLU(), dropout, nn.Linear(inner, width))
+
+
+class EncoderLayer(nn.Module):
+    """
+    width (int), heads (int), inner (int): Of states, of heads, of the feed-forward part.
+    """
+
+    def __init__(self, width: int, heads: int, inner: int):
+        super().__init__()
+        self.dropout = nn.Dropout(0.0)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.attention = MultiHeadAttention(width, heads)
+        self.feed_forward = FeedForward(width, inner, self.dropout)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """(batch, time, width), (batch, 1, 1, time) to (batch, time, width)."""
+        normed = self.norms[0](states)
+        found = self.attention(normed, self.attention.remember(normed), mask, False)
+        states = states + self.dropout(found)
+        return states + self.dropout(self.feed_forward(self.norms[1](states)))
+
+
+class DecoderLayer(nn.Module):
+    """
+    width (int), heads (int), inner (int): As for the encoder.
+    """
+
+    def __init__(self, width: int, heads: int, inner: int):
+        super().__init__()
+        self.dropout = nn.Dropout(0.0)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.own = MultiHeadAttention(width, heads)
+        self.other = MultiHeadAttention(width, heads)
+        self.feed_forward = FeedForward(width, inner, self.dropout)
+
+    def forward(
+        self, states: Tensor, past: Cache | None, memory: Memory, wants_weights: bool
+    ) -> tuple[Tensor, Cache, Tensor | None]:
+        """
+        states (Tensor): Shape (hypotheses, time, width).
+        past (Cache | None): What was written before.
+        memory (Memory): Of this layer: keys and values of what was read, by head.
+        wants_weights (bool): Whether to tell where it looked.
+        RETURNS (tuple): States, what was written so far, and, shape (hypotheses, time,
+            source time), where it looked.
+        """
+        normed = self.norms[0](states)
+        written = self.own.remember(normed)
+        if past is not None:
+            written = Cache(*(torch.cat(pair, 2) for pair in zip(past, written, strict=True)))
+        found = self.own(normed, written, None, past is None and states.shape[1] > 1)
+        states = states + self.dropout(found)
+        rows, time = states.shape[:2]
+        # The hypotheses of a sentence are queries to the same memory.
+        queries = self.norms[1](states).reshape(len(memory.keys), -1, states.shape[-1])
+        seen, mask = Cache(memory.keys, memory.values), memory.mask[:, None, None]
+        found = self.other(queries, seen, mask, False).view(states.shape)
+        weights = None
+        if wants_weights:
+            weights = self.other.weights(queries, seen, mask).view(rows, time, -1)
+        states = states + self.dropout(found)
+        states = states + self.dropout(self.feed_forward(self.norms[2](states)))
+        return states, written, weights
+
+
+def sinusoids(first: int, count: int, width: int) -> Tensor:
+    """Positions from `first` on as waves of different length: shape (count, width)
+    (Vaswani et al. 2017, section 3.5)."""
+    places = torch.arange(first, first + count)[:, None]
+    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
+    angles = places * rates
+    return torch.stack([angles.sin(), angles.cos()], -1).flatten(1)[:, :width]

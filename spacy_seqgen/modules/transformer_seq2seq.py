@@ -1,0 +1,108 @@
+"""An encoder-decoder of transformer layers."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .attention import Memory
+from .seq2seq import Seq2Seq, Written, make_embedding, select_memory
+from .transformer_layers import Cache, DecoderLayer, EncoderLayer, sinusoids
+
+
+class TransformerState(NamedTuple):
+    """Between two symbols.
+
+    memories (tuple[Memory, ...]): For each layer, what was read.
+    past (tuple[Cache, ...]): For each layer, what was written; empty at first.
+    """
+
+    memories: tuple[Memory, ...]
+    past: tuple[Cache, ...]
+
+
+class TransformerSeq2Seq(Seq2Seq):
+    """
+    source_size, target_size (int): Numbers of symbols.
+    width (int): Of embeddings and states.
+    num_layers (int): Layers of the encoder, and of the decoder.
+    num_heads (int): Heads of each attention.
+    inner_size (int): Width inside the feed-forward parts.
+    tied (bool): Use the target embeddings as weights of the softmax.
+    label_smoothing (float), pad (int): As for every `Seq2Seq`.
+    """
+
+    def __init__(
+        self,
+        source_size: int,
+        target_size: int,
+        *,
+        width: int,
+        num_layers: int,
+        num_heads: int,
+        inner_size: int,
+        tied: bool = True,
+        label_smoothing: float = 0.1,
+        pad: int = 0,
+    ):
+        super().__init__(label_smoothing, pad)
+        sizes = width, num_heads, inner_size
+        self.source = make_embedding(source_size, width, pad)
+        self.target = make_embedding(target_size, width, pad)
+        self.dropout = nn.Dropout(0.0)
+        self.encoder = nn.ModuleList(EncoderLayer(*sizes) for _ in range(num_layers))
+        self.encoder_norm = nn.LayerNorm(width)
+        self.decoder = nn.ModuleList(DecoderLayer(*sizes) for _ in range(num_layers))
+        self.decoder_norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width, target_size)
+        if tied:
+            self.output.weight = self.target.weight
+        self.wants_weights = False
+
+    def start(self, source: Tensor, lengths: Tensor) -> TransformerState:
+        mask = source != self.pad
+        states = self._embed(self.source, source, 0)
+        for layer in self.encoder:
+            states = layer(states, mask[:, None, None])
+        states = self.encoder_norm(states)
+        caches = (layer.other.remember(states) for layer in self.decoder)
+        return TransformerState(tuple(Memory(c.values, c.keys, mask) for c in caches), ())
+
+    def write(self, state: TransformerState, ids: Tensor) -> Written:
+        first = state.past[0].keys.shape[2] if state.past else 0
+        states = self._embed(self.target, ids, first)
+        past, weights = [], None
+        for number, layer in enumerate(self.decoder):
+            before = state.past[number] if state.past else None
+            last = number == len(self.decoder) - 1
+            states, written, weights = layer(
+                states, before, state.memories[number], self.wants_weights and last
+            )
+            past.append(written)
+        new = TransformerState(state.memories, tuple(past))
+        return Written(self.decoder_norm(states), weights, new)
+
+    def logits(self, states: Tensor) -> Tensor:
+        return self.output(self.dropout(states))
+
+    def look(self, source: Tensor, lengths: Tensor, inputs: Tensor) -> Tensor:
+        self.wants_weights = True
+        try:
+            return super().look(source, lengths, inputs)
+        finally:
+            self.wants_weights = False
+
+    @staticmethod
+    def select(state: TransformerState, rows: np.ndarray) -> TransformerState:
+        hypotheses = len(state.past[0].keys) if state.past else len(state.memories[0].keys)
+        index = torch.from_numpy(rows).to(state.memories[0].keys.device)
+        past = tuple(Cache(*(item.index_select(0, index) for item in c)) for c in state.past)
+        memories = tuple(select_memory(memory, rows, hypotheses) for memory in state.memories)
+        return TransformerState(memories, past)
+
+    def _embed(self, embedding: nn.Embedding, ids: Tensor, first: int) -> Tensor:
+        width = embedding.embedding_dim
+        places = sinusoids(first, ids.shape[1], width).to(ids.device)
+        return self.dropout(embedding(ids) * math.sqrt(width) + places)

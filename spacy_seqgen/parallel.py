@@ -1,0 +1,195 @@
+"""Reading sentences and their translations (`@readers`)."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+import srsly
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Corpus, Example
+from spacy.util import logger
+
+from .outputs import set_translation
+from .readers import shuffled
+from .textfiles import TextFileError, find_text_files, read_lines
+
+
+class Pair(NamedTuple):
+    """A sentence, its translation, and where they stand."""
+
+    source: str
+    target: str
+    place: str
+
+
+class Parallel:
+    """A corpus of sentence pairs. An Example has two Docs with the text of the source;
+    the translation is `reference._.translation`."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        target_path: str | Path | None,
+        *,
+        max_length: int,
+        max_ratio: float,
+        limit: int,
+        shuffle_buffer: int,
+        seed: int,
+    ):
+        for name, value in (("max_length", max_length), ("limit", limit)):
+            if value < 0:
+                raise ValueError(f"{name} must be 0 or more, got {value}")
+        if max_ratio and max_ratio < 1:
+            raise ValueError(f"max_ratio must be 0, or 1 or more, got {max_ratio}")
+        if shuffle_buffer < 0:
+            raise ValueError(f"shuffle_buffer must be 0 or more, got {shuffle_buffer}")
+        self.path = path
+        self.target_path = target_path
+        self.max_length = max_length
+        self.max_ratio = max_ratio
+        self.limit = limit
+        self.shuffle_buffer = shuffle_buffer
+        self.seed = seed
+        self.epoch = 0
+
+    def __call__(self, nlp: Language) -> Iterator[Example]:
+        rng = random.Random(f"{self.seed} {self.epoch}")
+        self.epoch += 1
+        if str(self.path).endswith(".spacy"):
+            yield from Corpus(self.path, limit=self.limit)(nlp)
+            return
+        for pair in shuffled(self.pairs(), self.shuffle_buffer, rng):
+            reference = nlp.make_doc(pair.source)
+            set_translation(reference, pair.target)
+            yield Example(nlp.make_doc(pair.source), reference)
+
+    def pairs(self) -> Iterator[Pair]:
+        """The pairs that pass the filters.
+
+        RAISES (TextFileError): If there is none, or a line is not a pair; names it.
+        """
+        dropped: Counter[str] = Counter()
+        kept = 0
+        for pair in read_pairs(self.path, self.target_path):
+            reason = self._why_not(pair)
+            if reason:
+                dropped[reason] += 1
+                continue
+            kept += 1
+            yield pair
+            if kept == self.limit:
+                break
+        if dropped and self.epoch <= 1:
+            found = ", ".join(f"{n} {reason}" for reason, n in dropped.items())
+            logger.info("Pairs of %s left out: %s; %d kept", self.path, found, kept)
+        if not kept:
+            raise TextFileError(f"There is no pair of sentences in {self.path} (left out: {found})"
+                                if dropped else f"There is no pair of sentences in {self.path}")
+
+    def _why_not(self, pair: Pair) -> str | None:
+        """Why a pair is left out, if it is."""
+        one, two = len(pair.source.strip()), len(pair.target.strip())
+        if not one or not two:
+            return "with an empty side"
+        if self.max_length and max(one, two) > self.max_length:
+            return f"longer than {self.max_length} characters"
+        if self.max_ratio and max(one, two) > self.max_ratio * min(one, two):
+            return f"of which one side is {self.max_ratio:g} times as long as the other"
+        return None
+
+
+def read_pairs(path: str | Path, target_path: str | Path | None = None) -> Iterator[Pair]:
+    """Pairs from a file of tab separated values, from JSONL, or from two files whose
+    lines belong together; plain or gzip, UTF-8.
+
+    path (str | Path): The pairs; or, with `target_path`, the sources.
+    target_path (str | Path | None): The targets.
+    RAISES (TextFileError): If a line is not a pair, or the files differ in length.
+    """
+    if target_path is not None:
+        yield from _aligned(Path(path), Path(target_path))
+        return
+    for file in find_text_files(path, (".tsv", ".jsonl", ".txt")):
+        name = file.name.removesuffix(".gz")
+        parse = _parse_json if name.endswith(".jsonl") else _parse_columns
+        for number, line in enumerate(read_lines(file), 1):
+            if line.strip():
+                place = f"{file}, line {number}"
+                yield Pair(*parse(line, place), place)
+
+
+def _aligned(sources: Path, targets: Path) -> Iterator[Pair]:
+    lines = zip_longest(read_lines(sources), read_lines(targets))
+    for number, (source, target) in enumerate(lines, 1):
+        if source is None or target is None:
+            shorter = sources if source is None else targets
+            raise TextFileError(
+                f"{sources} and {targets} don't have the same number of lines: {shorter} ends "
+                f"before line {number}"
+            )
+        yield Pair(source.strip(), target.strip(), f"{sources}, line {number}")
+
+
+def _parse_columns(line: str, place: str) -> tuple[str, str]:
+    columns = line.split("\t")
+    if len(columns) < 2:
+        raise TextFileError(
+            f"{place} has no tab, but a pair is 'source TAB translation': {line[:80]!r}. Two "
+            "files whose lines belong together are given as path and target_path"
+        )
+    return columns[0].strip(), columns[1].strip()  # what follows is attribution
+
+
+def _parse_json(line: str, place: str) -> tuple[str, str]:
+    try:
+        data = srsly.json_loads(line)
+    except ValueError as error:
+        raise TextFileError(f"{place} is not JSON: {error}") from error
+    for key in ("text", "translation"):
+        if not isinstance(data, dict) or not isinstance(data.get(key), str):
+            raise TextFileError(f'{place} has no "{key}": {line[:80]!r}')
+    return data["text"].strip(), data["translation"].strip()
+
+
+def create_parallel_reader(
+    path: str | Path | None,
+    target_path: str | Path | None = None,
+    max_length: int = 0,
+    max_ratio: float = 0.0,
+    limit: int = 0,
+    shuffle_buffer: int = 0,
+    seed: int = 0,
+) -> Callable[[Language], Iterable[Example]]:
+    """Read sentence pairs. Registered as `spacy-seqgen.parallel.v1` (`@readers`).
+
+    path (str | Path): A file of tab separated values (source, translation; further
+        columns are ignored), JSONL ("text", "translation"), or a `.spacy` file; plain or
+        gzip. With `target_path`: the sources, one on each line.
+    target_path (str | Path | None): The translations, one on each line.
+    max_length (int): Pairs with a longer side, in characters, are left out. 0 keeps all.
+    max_ratio (float): Pairs of which one side is longer than the other by more than this
+        factor are left out. 0 keeps all.
+    limit (int): Read no more pairs than this. 0 reads all.
+    shuffle_buffer (int): Pairs held to be mixed, for a corpus that is streamed
+        (`max_epochs = -1`); 0 keeps their order.
+    seed (int): Of the mixing.
+    """
+    if path is None:
+        raise TextFileError(
+            "The parallel reader has no path. Set it in the config or on the command line, for "
+            "instance --paths.train FILE --paths.dev FILE"
+        )
+    return Parallel(
+        path,
+        target_path or None,
+        max_length=max_length,
+        max_ratio=max_ratio,
+        limit=limit,
+        shuffle_buffer=shuffle_buffer,
+        seed=seed,
+    )

@@ -1,0 +1,46 @@
+"""Attention as a figure, for papers and slides."""
+
+from pathlib import Path
+from typing import Any
+
+from spacy.tokens import Doc
+
+from .attention import AttentionMap, get_attention_maps
+
+_INCHES = 0.34  # for each token
+
+
+def draw_figure(doc: Doc, *, number: int = 0) -> Any:
+    """Draw where a translator looked, source across and translation down.
+
+    doc (Doc): What was translated.
+    number (int): Which of its translations.
+    RETURNS (matplotlib.figure.Figure): The figure.
+    RAISES (ValueError): If the Doc has no attention, or not so many translations.
+    """
+    maps = get_attention_maps(doc)
+    if not 0 <= number < len(maps):
+        raise ValueError(f"number must be from 0 to {len(maps) - 1}, got {number}")
+    return _draw(maps[number])
+
+
+def save_figure(doc: Doc, path: str | Path, *, number: int = 0) -> None:
+    """Write that figure to a file, whose kind its ending tells: .png, .pdf or .svg."""
+    draw_figure(doc, number=number).savefig(path, bbox_inches="tight")
+
+
+def _draw(item: AttentionMap) -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("Figures need matplotlib: pip install matplotlib") from error
+    size = 1.5 + _INCHES * len(item.source), 1.2 + _INCHES * len(item.target)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(item.weights, cmap="Oranges", vmin=0, vmax=1, aspect="equal")
+    axes.set_xticks(range(len(item.source)), item.source, rotation=60, ha="left")
+    axes.set_yticks(range(len(item.target)), item.target)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="attention")
+    return figure

@@ -1,0 +1,134 @@
+"""Attention as HTML, in the manner of displaCy."""
+
+import html
+import itertools
+from collections.abc import Iterable
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+from spacy.tokens import Doc
+from spacy.util import is_in_jupyter
+
+from .attention import AttentionMap, get_attention_maps
+
+_numbers = itertools.count()
+
+# Colours with alpha, and the reader's own for text: right on light and on dark.
+_STYLE = """
+.seqgen {font-family: system-ui, sans-serif; font-size: 14px; overflow-x: auto; margin: 1em 0}
+.seqgen table {border-collapse: collapse; background: none}
+.seqgen th {font-weight: normal; padding: 2px 6px; color: inherit; background: none}
+.seqgen thead th {writing-mode: vertical-rl; transform: rotate(180deg); text-align: left}
+.seqgen tbody th {text-align: right; white-space: nowrap}
+.seqgen td {width: 26px; height: 26px; padding: 0; border: 1px solid rgba(128, 128, 128, .25)}
+.seqgen input {position: absolute; opacity: 0}
+.seqgen label {display: block; padding: 2px 6px; cursor: pointer}
+.seqgen label:hover {text-decoration: underline}
+.seqgen figure {display: none; margin: .5em 0}
+.seqgen input:checked + label {font-weight: bold}
+.seqgen input:checked + label + figure {display: block}
+.seqgen input:focus-visible + label {outline: 1px solid currentColor}
+"""
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="color-scheme" content="light dark">
+<title>Attention</title>
+</head>
+<body style="margin: 2em">
+{content}
+</body>
+</html>
+"""
+
+
+def render(
+    docs: Doc | Iterable[Doc],
+    style: str = "attention",
+    *,
+    page: bool = False,
+    jupyter: bool | None = None,
+) -> str | None:
+    """Show where a translator looked: a table with the source across and the translation
+    down, the darker the more; the weight is shown when the pointer rests on it. Where
+    there are several translations, a click chooses.
+
+    docs (Doc | Iterable[Doc]): What was translated.
+    style (str): "attention".
+    page (bool): Make a page that can be saved as a file.
+    jupyter (bool | None): Show it in the notebook; None does so if this is one.
+    RETURNS (str | None): HTML, unless it was shown.
+    RAISES (ValueError): If a Doc has no attention.
+    """
+    if style != "attention":
+        raise ValueError(f'style must be "attention", got {style!r}')
+    docs = [docs] if isinstance(docs, Doc) else list(docs)
+    tables = "\n".join(_render_maps(get_attention_maps(doc)) for doc in docs)
+    content = f"<style>{_STYLE}</style>\n{tables}"
+    if page:
+        content = _PAGE.format(content=content)
+    if jupyter or (jupyter is None and is_in_jupyter()):
+        from IPython.display import HTML, display
+
+        display(HTML(content))
+        return None
+    return content
+
+
+def serve(
+    docs: Doc | Iterable[Doc],
+    style: str = "attention",
+    *,
+    port: int = 5000,
+    host: str = "127.0.0.1",
+) -> None:
+    """Show the same on a local web page, until Ctrl-C.
+
+    port (int), host (str): Where.
+    """
+    content = (render(docs, style, page=True, jupyter=False) or "").encode("utf8")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer((host, port), Handler) as server:
+        print(f"Serving attention on http://{host}:{server.server_port} ... (Ctrl-C ends it)")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print("Shut down.")
+
+
+def _render_maps(maps: list[AttentionMap]) -> str:
+    group = f"seqgen-{next(_numbers)}"
+    parts = []
+    for number, item in enumerate(maps):
+        checked = " checked" if number == 0 else ""
+        parts.append(
+            f'<input type="radio" name="{group}" id="{group}-{number}"{checked}>'
+            f'<label for="{group}-{number}">{html.escape(item.title)}</label>'
+            f"<figure>{_render_table(item)}</figure>"
+        )
+    return f'<div class="seqgen">{"".join(parts)}</div>'
+
+
+def _render_table(item: AttentionMap) -> str:
+    source = [html.escape(token) for token in item.source]
+    head = "".join(f"<th>{token}</th>" for token in source)
+    rows = []
+    for token, weights in zip(map(html.escape, item.target), item.weights, strict=True):
+        cells = "".join(
+            f'<td style="background: rgba(214, 90, 30, {weight:.3f})" '
+            f'title="{token} &larr; {other}: {weight:.3f}"></td>'
+            for other, weight in zip(source, weights.tolist(), strict=True)
+        )
+        rows.append(f"<tr><th>{token}</th>{cells}</tr>")
+    return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"

@@ -1,0 +1,142 @@
+"""Subwords: byte pair encoding (Sennrich et al. 2016, https://arxiv.org/abs/1508.07909),
+by the `tokenizers` library."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import srsly
+from spacy.tokens import Doc
+from tokenizers import (
+    Encoding,
+    Regex,
+    Tokenizer,
+    models,
+    normalizers,
+    pre_tokenizers,
+    trainers,
+)
+
+from .base import SPECIALS, UNK, Encoded, Vocabulary
+
+SPACE = "\u2581"  # stands for the space before a word
+# Pieces never reach across these: a word, or one mark, with the space before it.
+_WORD = r"\u2581?[^\s\u2581\p{P}\p{S}]+|\u2581?[\p{P}\p{S}]"
+
+
+class Subwords(Vocabulary):
+    """Frequent words are symbols, rare ones are cut into pieces.
+
+    size (int): Most symbols, the four special ones included.
+    lowercase (bool): Read everything in lower case.
+    min_count (int): Pairs of pieces rarer than this in the training data are not merged.
+    """
+
+    kind = "spacy-seqgen.Subwords.v1"
+
+    def __init__(self, *, size: int = 8000, lowercase: bool = False, min_count: int = 2):
+        super().__init__(min_count=min_count)
+        if size <= len(SPECIALS):
+            raise ValueError(f"size must be more than {len(SPECIALS)}, got {size}")
+        self.size = size
+        self.lowercase = lowercase
+        self.merges: list[tuple[str, str]] = []
+        self._tokenizer: Tokenizer | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"size": self.size, "lowercase": self.lowercase, "min_count": self.min_count}
+
+    def split(self, source: str | Doc) -> tuple[Sequence[str], np.ndarray]:
+        encoding = self._encode(source)
+        return encoding.tokens, _starts(encoding)
+
+    def encode(self, source: str | Doc) -> Encoded:
+        encoding = self._encode(source)
+        return Encoded(np.array(encoding.ids, dtype=np.int64), _starts(encoding))
+
+    def join(self, symbols: Iterable[str]) -> str:
+        return "".join(symbols).replace(SPACE, " ").removeprefix(" ")
+
+    def count(self, sources: Iterable[str | Doc]) -> dict[str, int]:
+        """How often each text occurs: what the pieces are is only known when all texts
+        are there."""
+        return dict(Counter(s if isinstance(s, str) else s.text for s in sources))
+
+    def build(self, counts: dict[str, int]) -> None:
+        """Find the pieces.
+
+        counts (dict[str, int]): How often each text occurs.
+        RAISES (ValueError): If there is no text.
+        """
+        tokenizer = self._make(models.BPE(unk_token=SPECIALS[UNK]))
+        trainer = trainers.BpeTrainer(
+            vocab_size=self.size,
+            min_frequency=self.min_count,
+            special_tokens=list(SPECIALS),
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(_repeated(counts), trainer)
+        found = srsly.json_loads(tokenizer.to_str())["model"]
+        symbols = sorted(found["vocab"], key=found["vocab"].__getitem__)
+        if len(symbols) <= len(SPECIALS):
+            raise ValueError("There is no text to make subwords from. Is the training data empty?")
+        self._set_merges(symbols, [tuple(pair) for pair in found["merges"]])
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "merges": [list(pair) for pair in self.merges]}
+
+    def from_dict(self, data: dict[str, Any]) -> "Subwords":
+        super().from_dict(data)
+        merges = data.get("merges")
+        if not isinstance(merges, list) or not all(
+            isinstance(pair, list) and [type(part) for part in pair] == [str, str]
+            for pair in merges
+        ):
+            raise ValueError("'merges' must be a list of pairs of strings")
+        known = set(self.symbols)
+        for one, two in merges:
+            if not {one, two, one + two} <= known:
+                raise ValueError(f"'merges' makes {one + two!r}, which is no symbol")
+        self._set_merges(self.symbols, [tuple(pair) for pair in merges])
+        return self
+
+    def _set_merges(self, symbols: list[str], merges: list[tuple[str, str]]) -> None:
+        self._set_symbols(symbols)
+        self.merges = merges
+        table = {symbol: i for i, symbol in enumerate(symbols)}
+        self._tokenizer = self._make(models.BPE(table, merges, unk_token=SPECIALS[UNK]))
+
+    def _make(self, model: models.BPE) -> Tokenizer:
+        tokenizer = Tokenizer(model)
+        if self.lowercase:
+            tokenizer.normalizer = normalizers.Lowercase()
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Metaspace(SPACE, prepend_scheme="first"),
+                pre_tokenizers.Split(Regex(_WORD), "isolated"),
+            ]
+        )
+        return tokenizer
+
+    def _encode(self, source: str | Doc) -> Encoding:
+        text = source if isinstance(source, str) else source.text
+        if self._tokenizer is None:
+            raise ValueError("The vocabulary is empty: initialize or load the pipeline first")
+        return self._tokenizer.encode(text, add_special_tokens=False)
+
+
+def _starts(encoding: Encoding) -> np.ndarray:
+    return np.array([start for start, _ in encoding.offsets], dtype=np.int64)
+
+
+def _repeated(counts: dict[str, int]) -> Iterator[str]:
+    for text, count in counts.items():
+        for _ in range(count):
+            yield text
+
+
+def make_subwords(size: int = 8000, lowercase: bool = False, min_count: int = 2) -> Subwords:
+    """Registered as `spacy-seqgen.Subwords.v1` (`@misc`)."""
+    return Subwords(size=size, lowercase=lowercase, min_count=min_count)

@@ -1,0 +1,131 @@
+"""Words as symbols."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import spacy
+from spacy.tokens import Doc
+from spacy.util import get_lang_class
+
+from .base import SPECIALS, Vocabulary
+
+_QUOTES = ('"',)  # open and close with the same mark
+# In counts: how often a mark had no space before it, and none behind.
+_GLUED_LEFT, _GLUED_RIGHT = _PREFIXES = ("\u2581<", "\u2581>")
+
+
+class Words(Vocabulary):
+    """Every token of spaCy's tokenizer is a symbol.
+
+    Which marks stand without a space before or behind them is learned from the training
+    data, so that what is generated is text and not a row of tokens.
+
+    lang (str): Language of the tokenizer; "xx" for any. A Doc brings its own tokens.
+    size (int): Most symbols, the four special ones included; 0 for no limit. The most
+        frequent ones are kept.
+    lowercase (bool): Read everything in lower case.
+    min_count (int): Words rarer than this in the training data become `<unk>`.
+    """
+
+    kind = "spacy-seqgen.Words.v1"
+
+    def __init__(
+        self, *, lang: str = "xx", size: int = 0, lowercase: bool = False, min_count: int = 1
+    ):
+        super().__init__(min_count=min_count)
+        if size and size <= len(SPECIALS):
+            raise ValueError(f"size must be 0, or more than {len(SPECIALS)}, got {size}")
+        try:
+            get_lang_class(lang)
+        except ImportError as error:
+            raise ValueError(f"lang must be a language that spaCy knows, got {lang!r}") from error
+        self.lang = lang
+        self.size = size
+        self.lowercase = lowercase
+        self.glued: dict[str, list[str]] = {"left": [], "right": []}
+        self._tokenize = spacy.blank(lang).tokenizer
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "lang": self.lang,
+            "size": self.size,
+            "lowercase": self.lowercase,
+            "min_count": self.min_count,
+        }
+
+    def split(self, source: str | Doc) -> tuple[Sequence[str], np.ndarray]:
+        doc = self._tokenize(source) if isinstance(source, str) else source
+        tokens = [token for token in doc if not token.is_space]
+        words = [token.lower_ if self.lowercase else token.text for token in tokens]
+        return words, np.array([token.idx for token in tokens], dtype=np.int64)
+
+    def join(self, symbols: Iterable[str]) -> str:
+        return "".join(self._with_spaces(symbols))
+
+    def count(self, sources: Iterable[str | Doc]) -> dict[str, int]:
+        """How often each word occurs; and, under names of their own, how often marks
+        stand without a space."""
+        counts: Counter[str] = Counter()
+        for source in sources:
+            words, starts = self.split(source)
+            text = source if isinstance(source, str) else source.text
+            counts.update(words)
+            for word, start in zip(words, starts.tolist(), strict=True):
+                if _is_mark(word):
+                    end = start + len(word)
+                    counts[_GLUED_LEFT + word] += start > 0 and not text[start - 1].isspace()
+                    counts[_GLUED_RIGHT + word] += end < len(text) and not text[end].isspace()
+        return dict(counts)
+
+    def build(self, counts: dict[str, int]) -> None:
+        words = {word: n for word, n in counts.items() if not word.startswith(_PREFIXES)}
+        self.glued = {
+            name: sorted(w for w, n in words.items() if counts.get(prefix + w, 0) * 2 > n)
+            for name, prefix in (("left", _GLUED_LEFT), ("right", _GLUED_RIGHT))
+        }
+        if self.size:
+            ranked = sorted(words.items(), key=lambda item: (-item[1], item[0]))
+            words = dict(ranked[: self.size - len(SPECIALS)])
+        super().build(words)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "glued": self.glued}
+
+    def from_dict(self, data: dict[str, Any]) -> "Words":
+        super().from_dict(data)
+        glued = data.get("glued")
+        if not isinstance(glued, dict) or not all(
+            isinstance(glued.get(side), list) and all(isinstance(w, str) for w in glued[side])
+            for side in ("left", "right")
+        ):
+            raise ValueError("'glued' must name the marks without a space on the left and right")
+        self.glued = {side: list(glued[side]) for side in ("left", "right")}
+        return self
+
+    def _with_spaces(self, words: Iterable[str]) -> Iterator[str]:
+        left, right = set(self.glued["left"]), set(self.glued["right"])
+        glue, is_open = True, False
+        for word in words:
+            if word in _QUOTES:
+                yield word if glue or is_open else " " + word
+                is_open = not is_open
+                glue = is_open
+                continue
+            yield word if glue or word in left else " " + word
+            glue = word in right
+
+
+def _is_mark(word: str) -> bool:
+    """Whether it is, or has, something else than letters and digits. Words never lose
+    their spaces, whatever they stood beside: the mark there did."""
+    return not word.isalnum() and word not in _QUOTES
+
+
+def make_words(
+    lang: str = "xx", size: int = 0, lowercase: bool = False, min_count: int = 1
+) -> Words:
+    """Registered as `spacy-seqgen.Words.v1` (`@misc`)."""
+    return Words(lang=lang, size=size, lowercase=lowercase, min_count=min_count)

@@ -1,0 +1,87 @@
+import json
+import re
+
+import pytest
+from spacy.cli._util import app
+from typer.testing import CliRunner
+
+import spacy_seqgen.cli  # noqa: F401  (an entry point, when `spacy` itself is run)
+
+from ..pipeline.test_translator import PAIRS, make_nlp
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("translate") / "model"
+    make_nlp(steps=120).to_disk(path)
+    return str(path)
+
+
+def run(*arguments, code=0, stdin=None):
+    result = CliRunner().invoke(app, ["seqgen", *map(str, arguments)], input=stdin)
+    assert result.exit_code == code, result.output
+    return re.sub(r"\x1b\[[0-9;]*m", "", result.output)
+
+
+def test_lines_of_standard_input(model):
+    text = "".join(f"{source}\n" for source, _ in PAIRS)
+    assert run("translate", model, "-", stdin=text).splitlines() == [t for _, t in PAIRS]
+
+
+def test_beam_sizes_and_lists_of_the_best(model, tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("the black cat\n\nthe cat sleeps\n")
+    assert run("translate", model, path, "-b", "1").splitlines() == ["le chat noir", "", "le chat dort"]
+    shown = run("translate", model, path, "-n", "2").splitlines()
+    assert shown[0] == "the black cat"
+    assert "le chat noir" in shown[1]
+
+
+def test_rows(model, tmp_path):
+    output = tmp_path / "new" / "out.jsonl"
+    path = tmp_path / "texts.jsonl"
+    path.write_text('{"text": "the black cat"}\n{"text": "the cat sleeps"}\n')
+    assert "2 texts" in run("translate", model, path, "-n", "3", "-o", output)
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [row["translation"] for row in rows] == ["le chat noir", "le chat dort"]
+    assert len(rows[0]["meta"]["translations"]) == 3
+    assert rows[0]["meta"]["finish_reason"] == "end"
+
+
+@pytest.mark.parametrize(
+    "arguments,message",
+    [
+        (("missing.txt",), "missing.txt"),
+        (("-", "--beam-size", "0"), "beam_size must be 1 or more"),
+        (("-", "-n", "5", "-b", "2"), "num_samples (5) must not exceed beam_size (2)"),
+        (("-", "-c", "other"), "no single component"),
+    ],
+)
+def test_it_says_what_is_wrong(model, arguments, message):
+    assert message in " ".join(run("translate", model, *arguments, code=1, stdin="a\n").split())
+
+
+def test_scores_of_the_component_are_shown(model, tmp_path):
+    path = tmp_path / "dev.tsv"
+    path.write_text("".join(f"{source}\t{target}\n" for source, target in PAIRS))
+    shown = run("evaluate", model, path)
+    assert "bleu" in shown.lower()
+
+
+def test_attention(model, tmp_path):
+    page = tmp_path / "new" / "a.html"
+    shown = run("attention", model, "the black cat", "-o", page, "-n", "2")
+    assert "le chat noir" in shown
+    assert page.read_text().count("<table>") == 2
+
+
+@pytest.mark.parametrize(
+    "arguments,message",
+    [
+        (("a", "-o", "a.gif"), "must end in one of .html, .png, .pdf, .svg"),
+        (("a", "-o", "a.html", "-c", "other"), "no single component"),
+        ((" ", "-o", "a.html"), "There is no attention"),
+    ],
+)
+def test_attention_says_what_is_wrong(model, arguments, message):
+    assert message in " ".join(run("attention", model, *arguments, code=1).split())

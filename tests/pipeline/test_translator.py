@@ -1,0 +1,259 @@
+import numpy as np
+import pytest
+import spacy
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+from thinc.api import fix_random_seed
+
+from spacy_seqgen.outputs import Translation
+
+PAIRS = [
+    ("the cat sees the dog", "le chat voit le chien"),
+    ("the dog sees the cat", "le chien voit le chat"),
+    ("the black cat", "le chat noir"),
+    ("the black dog sleeps", "le chien noir dort"),
+    ("the cat sleeps", "le chat dort"),
+]
+CHARACTERS = {"@misc": "spacy-seqgen.Characters.v1"}
+SUBWORDS = {"@misc": "spacy-seqgen.Subwords.v1", "size": 60, "min_count": 1}
+
+
+def make_examples(nlp, pairs=PAIRS):
+    examples = []
+    for source, target in pairs:
+        reference = nlp.make_doc(source)
+        reference._.translation = target
+        examples.append(Example(nlp.make_doc(source), reference))
+    return examples
+
+
+def make_nlp(*, seed=0, steps=0, vocabulary=SUBWORDS, pairs=PAIRS, **config):
+    fix_random_seed(seed)
+    nlp = spacy.blank("en")
+    model = {"embedding_size": 16, "hidden_size": 32, **config.pop("model", {})}
+    model = config.pop("transformer", model)
+    settings = {"source_vocabulary": vocabulary, "target_vocabulary": vocabulary, **config}
+    generation = {"max_length": 30, **settings.pop("generation", {})}
+    nlp.add_pipe("translator", config={"model": model, "generation": generation, **settings})
+    examples = make_examples(nlp, pairs)
+    optimizer = nlp.initialize(lambda: examples)
+    optimizer.learn_rate = 0.01
+    for _ in range(steps):
+        nlp.update(examples, sgd=optimizer)
+    return nlp
+
+
+@pytest.fixture(scope="module")
+def trained_bytes():
+    return make_nlp(steps=120, attention=True).to_bytes()
+
+
+@pytest.fixture
+def trained(trained_bytes):
+    nlp = make_nlp(seed=9, attention=True, pairs=[("a", "b")])
+    return nlp.from_bytes(trained_bytes)
+
+
+def test_add_pipe_works_without_any_setting():
+    nlp = spacy.blank("en")
+    assert nlp.add_pipe("translator").is_trainable
+    with pytest.raises(ValueError, match="E109"):
+        nlp("hello")
+
+
+@pytest.mark.parametrize("vocabulary", [CHARACTERS, SUBWORDS], ids=["characters", "subwords"])
+@pytest.mark.parametrize("attention", ["additive", "dot", "general", "none"])
+def test_it_learns(attention, vocabulary):
+    nlp = make_nlp(steps=250, model={"attention": attention}, vocabulary=vocabulary)
+    docs = list(nlp.pipe(source for source, _ in PAIRS))
+    assert [doc._.translation for doc in docs] == [target for _, target in PAIRS]
+    assert {doc._.translations[0].finish_reason for doc in docs} == {"end"}
+
+
+def test_the_transformer_learns(tmp_path):
+    model = {
+        "@architectures": "spacy-seqgen.TransformerSeq2Seq.v1",
+        "width": 32, "num_layers": 1, "num_heads": 2, "inner_size": 64,
+    }  # fmt: skip
+    nlp = make_nlp(steps=200, transformer=model, attention=True)
+    docs = list(nlp.pipe(source for source, _ in PAIRS))
+    assert [doc._.translation for doc in docs] == [target for _, target in PAIRS]
+    assert docs[2]._.translations[0].attention.shape == (3, 3)
+    alone = [nlp(text + " dog")._.translation for text, _ in PAIRS]
+    assert [d._.translation for d in nlp.pipe(text + " dog" for text, _ in PAIRS)] == alone
+
+
+def test_round_trip_into_other_weights(trained, tmp_path):
+    expected = [doc._.translation for doc in trained.pipe(s for s, _ in PAIRS)]
+    assert expected == [target for _, target in PAIRS]
+    trained.to_disk(tmp_path / "model")
+    loaded = spacy.load(tmp_path / "model")
+    assert [doc._.translation for doc in loaded.pipe(s for s, _ in PAIRS)] == expected
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_a_result_does_not_depend_on_the_batch(trained, beam_size):
+    from spacy_seqgen.generation import GenerationOptions
+
+    pipe = trained.get_pipe("translator")
+    pipe.options = GenerationOptions(max_length=30, beam_size=beam_size)
+    texts = [source for source, _ in PAIRS] + ["dog dog", "sees", "the the the black the cat"]
+    alone = [trained(text)._.translation for text in texts]
+    for size in (2, 8):
+        pipe.batch_symbols = size * 10
+        found = [doc._.translation for doc in trained.pipe(texts, batch_size=size)]
+        assert found == alone
+    backwards = [doc._.translation for doc in trained.pipe(reversed(texts))]
+    assert backwards == alone[::-1]
+
+
+def test_lines_and_layout_are_kept(trained):
+    doc = trained("the cat sleeps\n\n  the black cat \n")
+    assert doc._.translation == "le chat dort\n\n  le chat noir \n"
+    assert len(doc._.translations) == 1
+
+
+def test_sentences_are_translated_one_by_one(trained):
+    doc = trained.make_doc("the cat sleeps the black cat")
+    for token in doc:
+        token.is_sent_start = token.i in (0, 3)
+    assert trained(doc)._.translation == "le chat dort le chat noir"
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n \n"])
+def test_nothing_to_translate(trained, text):
+    docs = list(trained.pipe([text, "the black cat"]))
+    assert docs[0]._.translation == ""
+    assert docs[1]._.translation == "le chat noir"
+
+
+@pytest.mark.parametrize("text", ["Ж漢😀", "a\u0301", "\x00\x01", "שלום", "x " * 3000])
+def test_strange_text(trained, text):
+    assert isinstance(trained(text)._.translation, str)
+
+
+def test_attention(trained):
+    doc = trained("the black cat")
+    translation = doc._.translations[0]
+    assert translation.tokens == ("le", "chat", "noir")
+    assert translation.attention.shape == (3, 3)
+    assert translation.attention.dtype == np.float16
+    assert (translation.attention.sum(1) <= 1.001).all()
+    places = translation.source_of()
+    for token in doc:
+        assert translation.align(token) == [n for n, i in enumerate(places) if i == token.i]
+    assert translation.align(doc[:]) == [0, 1, 2]
+
+
+def test_attention_of_several_lines_belongs_to_the_doc(trained):
+    doc = trained("the cat sleeps\nthe black cat")
+    translation = doc._.translations[0]
+    assert translation.attention.shape == (6, len(doc))
+    assert (translation.attention[:3, 4:] == 0).all()
+    assert (translation.attention[3:, :4] == 0).all()
+
+
+def test_attention_is_kept_only_if_asked_for(trained):
+    trained.get_pipe("translator").attention = False
+    translation = trained("the black cat")._.translations[0]
+    assert translation.attention is None
+    with pytest.raises(ValueError, match="setting attention"):
+        translation.align(trained.make_doc("a")[0])
+
+
+def test_results_survive_serialisation(trained):
+    doc = trained("the black cat")
+    stored = DocBin(docs=[doc], store_user_data=True).to_bytes()
+    copies = [
+        next(DocBin().from_bytes(stored).get_docs(trained.vocab)),
+        Doc(trained.vocab).from_bytes(doc.to_bytes()),
+    ]
+    for copy in copies:
+        assert copy._.translation == "le chat noir"
+        one, two = copy._.translations[0], doc._.translations[0]
+        assert (one.text, one.tokens, one.log_prob) == (two.text, two.tokens, two.log_prob)
+        np.testing.assert_array_equal(one.attention, two.attention)
+
+
+def test_n_best(trained):
+    from spacy_seqgen.generation import GenerationOptions
+
+    trained.get_pipe("translator").options = GenerationOptions(
+        max_length=30, beam_size=4, num_samples=3
+    )
+    found = trained("the black cat")._.translations
+    assert len(found) == 3
+    assert len({item.text for item in found}) == 3
+
+
+def test_evaluation_while_training_is_greedy():
+    nlp = make_nlp(steps=2)
+    pipe = nlp.get_pipe("translator")
+    assert pipe._options.beam_size == 1
+    loaded = make_nlp().from_bytes(nlp.to_bytes())
+    assert loaded.get_pipe("translator")._options.beam_size == 5
+
+
+def test_scores(trained):
+    scores = trained.evaluate(make_examples(trained))
+    assert scores["bleu"] == pytest.approx(1.0)
+    assert scores["chrf"] == pytest.approx(1.0)
+    assert scores["exact_match"] == 1.0
+    assert "version:" in scores["bleu_signature"]
+
+
+def test_evaluation_without_gold(trained):
+    doc = trained.make_doc("the cat")
+    scores = trained.evaluate([Example(trained.make_doc("the cat"), doc)])
+    assert scores["bleu"] is None
+
+
+def test_training_data_without_translations():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("translator")
+    doc = nlp.make_doc("a")
+    with pytest.raises(ValueError, match="parallel.v1"):
+        nlp.initialize(lambda: [Example(doc, doc)])
+
+
+def test_pairs_with_an_empty_side_are_passed_over():
+    nlp = make_nlp()
+    losses = nlp.update(make_examples(nlp, [(" ", "x"), ("a", "")]), losses={})
+    assert losses["translator"] == 0.0
+
+
+def test_a_loss_that_is_not_finite_stops_training():
+    nlp = make_nlp()
+    net = nlp.get_pipe("translator").model.shims[0].net
+    net.bridge.weights[0].weight.data.fill_(float("nan"))
+    with pytest.raises(ValueError, match="not finite.*the cat"):
+        nlp.update(make_examples(nlp), losses={})
+
+
+@pytest.mark.parametrize(
+    "settings,message",
+    [
+        ({"attention": "hard"}, "attention must be one of"),
+        ({"cell": "rnn"}, "cell must be"),
+        ({"hidden_size": 7}, "hidden_size must be even"),
+        ({"input_feeding": True, "attention": "none"}, "input_feeding needs attention"),
+        ({"label_smoothing": 1.0}, "label_smoothing"),
+        ({"num_layers": 0}, "num_layers"),
+    ],
+)
+def test_bad_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_nlp(model=settings)
+
+
+def test_weights_of_another_model(trained):
+    other = make_nlp(model={"hidden_size": 16}, attention=True)
+    with pytest.raises(ValueError, match="must come from the same training"):
+        other.from_bytes(trained.to_bytes())
+
+
+def test_translation_can_be_given():
+    doc = Doc(spacy.blank("en").vocab, words=["a"])
+    doc._.translation = "b"
+    assert doc._.translations[0].text == "b"
+    assert isinstance(doc._.translations[0], Translation)

@@ -1,0 +1,109 @@
+import gzip
+import json
+
+import pytest
+import spacy
+
+from spacy_seqgen.parallel import create_parallel_reader, read_pairs
+from spacy_seqgen.textfiles import TextFileError
+
+
+def read(path, target_path=None, **settings):
+    examples = create_parallel_reader(str(path), target_path, **settings)(spacy.blank("en"))
+    return [(eg.reference.text, eg.reference._.translation) for eg in examples]
+
+
+def test_columns(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_bytes("\ufeffGo.\tVa !\r\nHi.\tSalut !\tCC-BY\r\n\r\n".encode())
+    assert read(path) == [("Go.", "Va !"), ("Hi.", "Salut !")]
+
+
+def test_json_lines_and_gzip(tmp_path):
+    rows = [{"text": "Go.", "translation": "Va !", "meta": {"id": 1}}]
+    path = tmp_path / "pairs.jsonl.gz"
+    path.write_bytes(gzip.compress("\n".join(json.dumps(row) for row in rows).encode()))
+    assert read(path) == [("Go.", "Va !")]
+
+
+def test_aligned_files(tmp_path):
+    (tmp_path / "a.en").write_text("Go.\nHi.\n")
+    (tmp_path / "a.fr").write_text("Va !\nSalut !\n")
+    assert read(tmp_path / "a.en", tmp_path / "a.fr") == [("Go.", "Va !"), ("Hi.", "Salut !")]
+
+
+def test_gold_is_on_the_reference_only(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("Go.\tVa !\n")
+    (example,) = create_parallel_reader(str(path))(spacy.blank("en"))
+    assert example.predicted._.translation is None
+    assert example.predicted.text == example.reference.text
+
+
+def test_misaligned_files(tmp_path):
+    (tmp_path / "a.en").write_text("Go.\nHi.\n")
+    (tmp_path / "a.fr").write_text("Va !\n")
+    with pytest.raises(TextFileError, match=r"a\.fr ends before line 2"):
+        read(tmp_path / "a.en", tmp_path / "a.fr")
+
+
+@pytest.mark.parametrize(
+    "name,content,message",
+    [
+        ("pairs.tsv", "Go.\tVa !\nHi.\n", "line 2 has no tab"),
+        ("pairs.jsonl", '{"text": "Go."}\n', 'line 1 has no "translation"'),
+        ("pairs.jsonl", "Go.\n", "line 1 is not JSON"),
+        ("pairs.jsonl", "[1]\n", 'line 1 has no "text"'),
+        ("pairs.tsv", "\tVa !\n", "no pair of sentences.*empty side"),
+        ("pairs.tsv", "", "no pair of sentences"),
+    ],
+)
+def test_what_is_no_pair(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(TextFileError, match=message):
+        read(tmp_path / name)
+
+
+def test_bad_encoding_names_file_and_byte(tmp_path):
+    (tmp_path / "pairs.tsv").write_bytes(b"Go.\tVa !\nd\xe9j\xe0\tx\n")
+    with pytest.raises(TextFileError, match=r"pairs\.tsv.*0xe9 at offset 10"):
+        read(tmp_path / "pairs.tsv")
+
+
+def test_filters_say_what_they_left_out(tmp_path, caplog):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("Go.\tVa !\n\tvide\nabcdefghijk\tx\nab\tabcdefgh\n")
+    with caplog.at_level("INFO", logger="spacy"):
+        assert read(path, max_length=10, max_ratio=3.0) == [("Go.", "Va !")]
+    assert "1 with an empty side" in caplog.text
+    assert "1 longer than 10 characters" in caplog.text
+    assert "1 of which one side is 3 times" in caplog.text
+
+
+def test_limit_and_shuffling(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"{i}\tn{i}\n" for i in range(50)))
+    assert len(read(path, limit=7)) == 7
+    mixed = read(path, shuffle_buffer=20)
+    assert sorted(mixed) == sorted(read(path))
+    assert mixed != read(path)
+    assert mixed == read(path, shuffle_buffer=20)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"max_length": -1}, {"limit": -1}, {"max_ratio": 0.5}, {"shuffle_buffer": -1}]
+)
+def test_bad_settings(settings, tmp_path):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        create_parallel_reader(str(tmp_path), **settings)
+
+
+def test_no_path():
+    with pytest.raises(TextFileError, match="--paths.train"):
+        create_parallel_reader(None)
+
+
+def test_a_directory_of_pairs(tmp_path):
+    (tmp_path / "b.tsv").write_text("Hi.\tSalut !\n")
+    (tmp_path / "a.tsv.gz").write_bytes(gzip.compress(b"Go.\tVa !\n"))
+    assert [pair.target for pair in read_pairs(tmp_path)] == ["Va !", "Salut !"]

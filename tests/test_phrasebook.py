@@ -1,0 +1,89 @@
+"""The grammar in scripts/make_phrasebook.py."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "make_phrasebook.py"
+pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="not in an installed package")
+
+
+@pytest.fixture(scope="module")
+def phrasebook():
+    spec = importlib.util.spec_from_file_location("make_phrasebook", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["make_phrasebook"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["make_phrasebook"]
+
+
+@pytest.fixture(scope="module")
+def pairs(phrasebook):
+    return phrasebook.sample_pairs(4000, seed=0)
+
+
+def test_pairs_are_distinct_and_the_same_each_time(phrasebook, pairs):
+    assert len({en for en, _, _ in pairs}) == 4000
+    assert pairs == phrasebook.sample_pairs(4000, seed=0)
+    assert pairs != phrasebook.sample_pairs(4000, seed=1)
+
+
+def test_there_are_enough_of_enough_kinds(phrasebook):
+    sizes = [sum(1 for _ in pattern) for pattern in phrasebook.patterns()]
+    assert len(sizes) >= 12
+    assert min(sizes) > 50
+    assert sum(sizes) > 20_000
+
+
+@pytest.mark.parametrize(
+    "en,fr,links",
+    [
+        ("The weather is fine.", "Il fait beau.", "0-0 1-0 2-1 3-2 4-3"),
+        ("I see the black cat.", "Je vois le chat noir.", "0-0 1-1 2-2 3-4 4-3 5-5"),
+        ("I see the small cat.", "Je vois le petit chat.", "0-0 1-1 2-2 3-3 4-4 5-5"),
+        ("He likes the old tree.", "Il aime le vieil arbre.", "0-0 1-1 2-2 3-3 4-4 5-5"),
+        ("I do not like my friend.", "Je n'aime pas mon ami.", "0-0 2-1 2-2 3-3 4-5 5-6 6-7"),
+        ("I like him.", "Je l'aime.", "0-0 1-3 2-1 2-2 3-4"),
+        ("My sister's car is red.", "La voiture de ma sœur est rouge.",
+         "0-3 1-4 2-2 3-2 4-1 5-5 6-6 7-7"),
+        ("Are the keys new?", "Est-ce que les clés sont nouvelles ?", None),
+        ("Does she want this apple?", "Est-ce qu'elle veut cette pomme ?", None),
+        ("There are three birds in the garden.", "Il y a trois oiseaux dans le jardin.", None),
+        ("Follow these beautiful horses!", "Suivez ces beaux chevaux !", None),
+        ("They want to find your orange.", "Ils veulent trouver votre orange.", None),
+        ("My pictures are not strange.", "Mes images ne sont pas étranges.", None),
+        ("This egg is not white.", "Cet œuf n'est pas blanc.", None),
+    ],
+)  # fmt: skip
+def test_sentences(phrasebook, en, fr, links):
+    """One of each pattern, and each rule at work."""
+    made = {}
+    for pattern in phrasebook.patterns():
+        made.update({pair[0]: pair for pair in map(phrasebook.make_pair, pattern)})
+        if en in made:
+            break
+    assert made[en][1] == fr
+    if links:
+        assert made[en][2] == links
+
+
+def test_alignments_point_at_tokens(phrasebook, pairs):
+    for en, fr, links in pairs[:500]:
+        sizes = len(phrasebook.TOKEN.findall(en)), len(phrasebook.TOKEN.findall(fr))
+        found = [tuple(map(int, link.split("-"))) for link in links.split()]
+        assert all(i < sizes[0] and j < sizes[1] for i, j in found)
+        assert (sizes[0] - 1, sizes[1] - 1) in found  # the last marks
+
+
+def test_files(phrasebook, tmp_path):
+    phrasebook.main(tmp_path, size=240)
+    names = [f"{part}.{kind}" for part in ("dev", "test", "train") for kind in ("align", "tsv")]
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*names, "samples.txt"])
+    parts = {p.stem: set(p.read_text().splitlines()) for p in tmp_path.glob("*.tsv")}
+    assert {name: len(rows) for name, rows in parts.items()} == {
+        "dev": 10, "test": 10, "train": 220,
+    }  # fmt: skip
+    assert not parts["train"] & (parts["dev"] | parts["test"])

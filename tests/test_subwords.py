@@ -1,0 +1,95 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spacy_seqgen.vocabularies import SPECIALS, UNK
+from spacy_seqgen.vocabularies.subwords import Subwords
+
+TEXTS = ["The weather is fine.", "The weather is bad.", "l'homme est là, n'est-ce pas ?"]
+
+
+def make_subwords(**settings):
+    vocabulary = Subwords(**{"size": 80, "min_count": 1, **settings})
+    vocabulary.build(vocabulary.count(TEXTS * 3))
+    return vocabulary
+
+
+@pytest.fixture(scope="module")
+def vocabulary():
+    return make_subwords()
+
+
+def test_texts_come_back(vocabulary):
+    for text in TEXTS:
+        encoded = vocabulary.encode(text)
+        assert vocabulary.decode(encoded.ids.tolist()) == text
+        assert UNK not in encoded.ids
+
+
+def test_symbols_are_pieces(vocabulary):
+    assert vocabulary.symbols[:4] == list(SPECIALS)
+    assert len(vocabulary) <= 80
+    assert "\u2581weather" in vocabulary.symbols
+    assert len(vocabulary.encode("The weather").ids) == 2
+
+
+def test_offsets(vocabulary):
+    text = "The weather is fine."
+    encoded = vocabulary.encode(text)
+    pieces = [text[a:b] for a, b in zip(encoded.starts, [*encoded.starts[1:], None], strict=True)]
+    assert "".join(pieces) == text
+
+
+def test_no_piece_reaches_across_words_or_marks(vocabulary):
+    for symbol in vocabulary.symbols[4:]:
+        core = symbol.removeprefix("\u2581")
+        assert "\u2581" not in core
+        assert core.isalnum() or len(core) <= 1
+
+
+def test_unknown_characters(vocabulary):
+    encoded = vocabulary.encode("The 😀.")
+    assert UNK in encoded.ids
+    assert vocabulary.decode(encoded.ids.tolist()) == "The \ufffd."
+
+
+@given(st.text())
+def test_nothing_raises(text):
+    encoded = VOCABULARY.encode(text)
+    assert len(encoded.ids) == len(encoded.starts)
+    assert (encoded.starts[1:] >= encoded.starts[:-1]).all()
+
+
+VOCABULARY = make_subwords()
+
+
+def test_lower_case():
+    lower = make_subwords(lowercase=True)
+    assert lower.decode(lower.encode("THE WEATHER").ids.tolist()) == "the weather"
+
+
+def test_round_trip(vocabulary):
+    other = Subwords(size=5).from_bytes(vocabulary.to_bytes())
+    assert other.symbols == vocabulary.symbols
+    assert other.settings == vocabulary.settings
+    for text in TEXTS:
+        assert other.encode(text).ids.tolist() == vocabulary.encode(text).ids.tolist()
+
+
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        ({"merges": None}, "'merges' must be"),
+        ({"merges": [["a"]]}, "'merges' must be"),
+        ({"merges": [["zz", "qq"]]}, "which is no symbol"),
+        ({"kind": "spacy-seqgen.Characters.v1"}, "expected a"),
+    ],
+)
+def test_damaged_data(vocabulary, change, message):
+    with pytest.raises(ValueError, match=message):
+        Subwords().from_dict({**vocabulary.to_dict(), **change})
+
+
+def test_no_text():
+    with pytest.raises(ValueError, match="no text"):
+        Subwords().build({})
