@@ -4,6 +4,7 @@ from spacy.cli._util import app as spacy_app
 
 from .app import app
 from .attention import attention_cli
+from .convert import convert_cli
 from .evaluate import evaluate_cli
 from .generate import generate_cli
 from .score import score_cli
@@ -15,6 +16,7 @@ spacy_app.add_typer(app, name="seqgen")
 __all__ = [
     "app",
     "attention_cli",
+    "convert_cli",
     "evaluate_cli",
     "generate_cli",
     "score_cli",

@@ -14,7 +14,7 @@ import spacy_seqgen.cli  # noqa: F401  (an entry point, when `spacy` itself is r
 
 from ..util import TEXTS, make_nlp
 
-COMMANDS = ("generate", "translate", "attention", "score", "evaluate", "train")
+COMMANDS = ("generate", "translate", "attention", "score", "evaluate", "train", "convert")
 
 
 @pytest.fixture(scope="module")

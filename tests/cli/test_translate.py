@@ -85,3 +85,16 @@ def test_attention(model, tmp_path):
 )
 def test_attention_says_what_is_wrong(model, arguments, message):
     assert message in " ".join(run("attention", model, *arguments, code=1).split())
+
+
+def test_converted_pairs_are_as_good(model, tmp_path):
+    import spacy
+    from spacy.training import Corpus
+
+    path, output = tmp_path / "dev.tsv", tmp_path / "new" / "dev.spacy"
+    path.write_text("".join(f"{source}\t{target}\n" for source, target in PAIRS))
+    assert "5 pairs" in run("convert", path, output, "--lang", "en")
+    nlp = spacy.load(model)
+    scores = nlp.evaluate(list(Corpus(output)(nlp)))
+    assert scores["exact_match"] == 1.0
+    assert "must end in .spacy" in run("convert", path, tmp_path / "a.tsv", code=1)
