@@ -5,12 +5,13 @@ The sentences come from a grammar, so that agreement, elision and word order are
 be right and the alignment is known exactly. Everything is decided by a seed.
 """
 
+import math
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import typer
 from wasabi import msg
@@ -197,49 +198,67 @@ def noun_phrase(
     return Phrase((first, *en), (first, *fr))
 
 
-def patterns() -> list[Iterator[Phrase]]:
+class Pattern(NamedTuple):
+    """A kind of sentence: a function, and what it can be made of."""
+
+    make: Callable[..., Phrase]
+    choices: tuple[list[Any], ...]
+
+    def __len__(self) -> int:  # type: ignore[override]
+        return math.prod(len(choice) for choice in self.choices)
+
+    def sentence(self, number: int) -> Phrase:
+        """One of them, by its number."""
+        chosen = []
+        for choice in self.choices:
+            number, place = divmod(number, len(choice))
+            chosen.append(choice[place])
+        return self.make(*chosen)
+
+
+def patterns() -> list[Pattern]:
     """Each kind of sentence, without its full stop."""
     plurals = (False, True)
-    phrases = [
-        noun_phrase(*key)
-        for key in product(DETERMINERS, NOUNS, plurals, [None, *ADJECTIVES])
-    ]
+    keys = list(product(DETERMINERS, NOUNS, plurals, [None, *ADJECTIVES]))
+    phrases = [noun_phrase(*key) for key in keys]
+    subjects = [(phrase, key[2]) for phrase, key in zip(phrases, keys, strict=True)]
     places = [noun_phrase(d, place, False) for d, place in product(("the", "my"), PLACES)]
-    verbs = list(product(SUBJECTS, VERBS))
+    no = list(plurals)
+    described_by = (list(DETERMINERS), NOUNS, list(plurals), ADJECTIVES)
+    people = [noun for noun in NOUNS if noun.kind == "person"]
+    things = [noun for noun in NOUNS if noun.kind in ("thing", "animal")]
     return [
-        weather(),
-        (statement(s, v, o) for (s, v), o in product(verbs, phrases)),
-        (denial(s, v, o) for (s, v), o in product(verbs, phrases)),
-        (question(s, v, o) for (s, v), o in product(verbs, phrases)),
-        (pronoun(s, v, o, no) for (s, v), o, no in product(verbs, OBJECTS, plurals)),
-        (wish(s, v, o) for (s, v), o in product(verbs, phrases)),
-        *(described(kind) for kind in ("statement", "denial", "question")),
-        (located(p, place) for p, place in product(some_subjects(), places)),
-        (counted(n, noun, place) for n, noun, place in product(NUMBERS, NOUNS, places)),
-        (order(v, o) for v, o in product(VERBS[2:], phrases)),
-        (where(p) for p in some_subjects()),
-        owned(),
+        Pattern(weather, (WEATHER, DAYS, no)),
+        Pattern(statement, (SUBJECTS, VERBS, phrases)),
+        Pattern(denial, (SUBJECTS, VERBS, phrases)),
+        Pattern(question, (SUBJECTS, VERBS, phrases)),
+        Pattern(pronoun, (SUBJECTS, VERBS, OBJECTS, no)),
+        Pattern(wish, (SUBJECTS, VERBS, phrases)),
+        Pattern(described, described_by),
+        Pattern(not_described, described_by),
+        Pattern(asked, described_by),
+        Pattern(located, (subjects, places)),
+        Pattern(counted, (NUMBERS, NOUNS, places)),
+        Pattern(order, (VERBS[2:], phrases)),
+        Pattern(where, (subjects,)),
+        Pattern(owned, (people, things, ADJECTIVES)),
     ]
 
 
-def some_subjects() -> list[tuple[Phrase, bool]]:
-    keys = product(DETERMINERS, NOUNS, (False, True), [None, *ADJECTIVES[:6]])
-    return [(noun_phrase(*key), key[2]) for key in keys]
-
-
-def weather() -> Iterator[Phrase]:
-    for (en, fr), (en_day, fr_day), no in product(WEATHER, DAYS, (False, True)):
-        # "the weather is": "il fait"
-        subject, state, day = Unit("the weather", "il"), Unit(en, fr), Unit(en_day, fr_day)
-        verb, negation = Unit("is", "fait"), Unit("not" if no else "", "")
-        ne, pas = Unit("", "ne" if no else ""), Unit("", "pas" if no else "")
-        yield Phrase((subject, verb, negation, state, day), (subject, ne, verb, pas, state, day))
+def weather(kind: tuple[str, str], when: tuple[str, str], no: bool) -> Phrase:
+    """The weather is fine: il fait beau."""
+    subject, state, day = Unit("the weather", "il"), Unit(*kind), Unit(*when)
+    verb, negation = Unit("is", "fait"), Unit("not" if no else "", "")
+    ne, pas = Unit("", "ne" if no else ""), Unit("", "pas" if no else "")
+    return Phrase((subject, verb, negation, state, day), (subject, ne, verb, pas, state, day))
 
 
 def conjugate(subject: tuple, verb: Verb, is_third: bool | None = None) -> tuple[Unit, Unit]:
     en, fr, form, third = subject
     third = third if is_third is None else is_third
-    return Unit(en, elide(fr, verb.fr[form])), Unit(verb.en_third if third else verb.en, verb.fr[form])
+    return Unit(en, elide(fr, verb.fr[form])), Unit(
+        verb.en_third if third else verb.en, verb.fr[form]
+    )
 
 
 def statement(subject: tuple, verb: Verb, thing: Phrase) -> Phrase:
@@ -274,9 +293,7 @@ def pronoun(subject: tuple, verb: Verb, thing: tuple[str, str], no: bool) -> Phr
     if not no:
         return Phrase((who, does, whom), (who, whom, does))
     helper, negation = Unit("does" if subject[3] else "do", ""), Unit("not", "ne")
-    return Phrase(
-        (who, helper, negation, does, whom), (who, negation, whom, does, Unit("", "pas"))
-    )
+    return Phrase((who, helper, negation, does, whom), (who, negation, whom, does, Unit("", "pas")))
 
 
 def wish(subject: tuple, verb: Verb, thing: Phrase) -> Phrase:
@@ -286,19 +303,27 @@ def wish(subject: tuple, verb: Verb, thing: Phrase) -> Phrase:
     return Phrase((who, wants, to, *thing.en), (who, wants, to, *thing.fr))
 
 
-def described(kind: str) -> Iterator[Phrase]:
-    for d, noun, plural, adjective in product(DETERMINERS, NOUNS, (False, True), ADJECTIVES):
-        thing = noun_phrase(d, noun, plural)
-        quality = Unit(adjective.en, inflect(adjective, noun, plural))
-        be = ARE if plural else IS
-        if kind == "statement":
-            yield Phrase((*thing.en, be, quality), (*thing.fr, be, quality))
-        elif kind == "denial":
-            no = Unit("not", elide("ne", be.fr))
-            yield Phrase((*thing.en, be, no, quality), (*thing.fr, no, be, Unit("", "pas"), quality))
-        else:
-            ask, mark = Unit("", "est-ce que"), Unit("?", "?")
-            yield Phrase((be, *thing.en, quality, mark), (ask, *thing.fr, be, quality, mark))
+def quality_of(determiner: str, noun: Noun, plural: bool, adjective: Adjective) -> tuple:
+    """A noun phrase, the verb, and the adjective that is said of it."""
+    quality = Unit(adjective.en, inflect(adjective, noun, plural))
+    return noun_phrase(determiner, noun, plural), ARE if plural else IS, quality
+
+
+def described(*key: Any) -> Phrase:
+    thing, be, quality = quality_of(*key)
+    return Phrase((*thing.en, be, quality), (*thing.fr, be, quality))
+
+
+def not_described(*key: Any) -> Phrase:
+    thing, be, quality = quality_of(*key)
+    no, pas = Unit("not", elide("ne", be.fr)), Unit("", "pas")
+    return Phrase((*thing.en, be, no, quality), (*thing.fr, no, be, pas, quality))
+
+
+def asked(*key: Any) -> Phrase:
+    thing, be, quality = quality_of(*key)
+    ask, mark = Unit("", "est-ce que"), Unit("?", "?")
+    return Phrase((be, *thing.en, quality, mark), (ask, *thing.fr, be, quality, mark))
 
 
 def located(subject: tuple[Phrase, bool], place: Phrase) -> Phrase:
@@ -325,18 +350,15 @@ def where(subject: tuple[Phrase, bool]) -> Phrase:
     return Phrase((*units, *thing.en, mark), (*units, *thing.fr, mark))
 
 
-def owned() -> Iterator[Phrase]:
+def owned(person: Noun, noun: Noun, adjective: Adjective) -> Phrase:
     """My sister's car is red: la voiture de ma sœur est rouge."""
-    people = [noun for noun in NOUNS if noun.kind == "person"]
-    things = [noun for noun in NOUNS if noun.kind in ("thing", "animal")]
-    for person, noun, adjective in product(people, things, ADJECTIVES):
-        owner, of = noun_phrase("my", person, False), Unit("'s", "de")
-        the, _ = noun_phrase("the", noun, False).fr
-        thing, quality = Unit(noun.en, noun.fr), Unit(adjective.en, inflect(adjective, noun, False))
-        yield Phrase(
-            (*owner.en, of, thing, IS, quality),
-            (Unit("", the.fr), thing, of, *owner.fr, IS, quality),
-        )
+    owner, of = noun_phrase("my", person, False), Unit("'s", "de")
+    the, _ = noun_phrase("the", noun, False).fr
+    thing, quality = Unit(noun.en, noun.fr), Unit(adjective.en, inflect(adjective, noun, False))
+    return Phrase(
+        (*owner.en, of, thing, IS, quality),
+        (Unit("", the.fr), thing, of, *owner.fr, IS, quality),
+    )
 
 
 def write_out(units: tuple[Unit, ...], side: int) -> tuple[str, list[int]]:
@@ -371,11 +393,10 @@ def make_pair(phrase: Phrase) -> tuple[str, str, str]:
 def sample_pairs(size: int, seed: int) -> list[tuple[str, str, str]]:
     """Distinct pairs, each pattern in turn for as long as it lasts."""
     rng = random.Random(seed)
-    stock = []
-    for pattern in patterns():
-        found = list(pattern)
-        rng.shuffle(found)
-        stock.append(iter(found))
+    stock = [
+        map(pattern.sentence, rng.sample(range(len(pattern)), min(size, len(pattern))))
+        for pattern in patterns()
+    ]
     pairs: dict[str, tuple[str, str, str]] = {}
     while stock and len(pairs) < size:
         for pattern in list(stock):

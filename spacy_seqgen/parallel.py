@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 import srsly
 from spacy.language import Language
-from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 from spacy.util import logger
 
-from .outputs import set_translation
+from .outputs import install_extensions, set_translation
 from .readers import shuffled
 from .textfiles import TextFileError, find_text_files, read_lines
 
@@ -88,8 +87,11 @@ class Parallel:
             found = ", ".join(f"{n} {reason}" for reason, n in dropped.items())
             logger.info("Pairs of %s left out: %s; %d kept", self.path, found, kept)
         if not kept:
-            raise TextFileError(f"There is no pair of sentences in {self.path} (left out: {found})"
-                                if dropped else f"There is no pair of sentences in {self.path}")
+            raise TextFileError(
+                f"There is no pair of sentences in {self.path} (left out: {found})"
+                if dropped
+                else f"There is no pair of sentences in {self.path}"
+            )
 
     def _why_not(self, pair: Pair) -> str | None:
         """Why a pair is left out, if it is."""
@@ -184,6 +186,7 @@ def create_parallel_reader(
             "The parallel reader has no path. Set it in the config or on the command line, for "
             "instance --paths.train FILE --paths.dev FILE"
         )
+    install_extensions()  # the translation is one
     return Parallel(
         path,
         target_path or None,

@@ -10,8 +10,8 @@ from spacy.util import registry
 from thinc.api import Config
 from typer.main import get_command
 
-from .test_registry import NAMES
 from .pipeline.test_translator import make_nlp as make_translator
+from .test_registry import NAMES
 from .util import make_nlp
 
 ROOT = Path(__file__).parents[1]
@@ -30,9 +30,14 @@ def test_python_runs(page, tmp_path, monkeypatch, capsys):
     code = blocks(page, "python")
     if not code:
         return
-    make_nlp(generation={"max_length": 10}).to_disk(tmp_path / "training/my_lm/model-best")
-    translator = make_translator(attention=True)
-    translator.to_disk(tmp_path / "training/phrasebook/model-best")
+    pipelines = {
+        "my_lm": make_nlp(generation={"max_length": 10}),
+        "phrasebook": make_translator(attention=True),
+    }
+    for name, nlp in pipelines.items():
+        model = tmp_path / "training" / name / "model-best"
+        model.mkdir(parents=True)
+        nlp.to_disk(model)
     monkeypatch.chdir(tmp_path)
     namespace = {}
     for number, block in enumerate(code):

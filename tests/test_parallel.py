@@ -99,7 +99,7 @@ def test_bad_settings(settings, tmp_path):
 
 
 def test_no_path():
-    with pytest.raises(TextFileError, match="--paths.train"):
+    with pytest.raises(TextFileError, match=r"--paths\.train"):
         create_parallel_reader(None)
 
 

@@ -12,7 +12,12 @@ TEXTS = [
     'He said "no", twice.',
     "It's my sister's car; isn't it?",
 ]
-FRENCH = ["Il fait beau !", "L'homme n'est pas là.", "Est-ce que l'arbre est vieux ?", "L'ami dort."]
+FRENCH = [
+    "Il fait beau !",
+    "L'homme n'est pas là.",
+    "Est-ce que l'arbre est vieux ?",
+    "L'ami dort.",
+]
 
 
 def make_words(texts=TEXTS, **settings):
@@ -44,7 +49,10 @@ def test_a_word_keeps_its_space_where_no_mark_takes_it():
 
 def test_unknown_words():
     vocabulary = make_words()
-    assert vocabulary.decode(vocabulary.encode("The 😀 is fine.").ids.tolist()) == "The \ufffd is fine."
+    assert (
+        vocabulary.decode(vocabulary.encode("The 😀 is fine.").ids.tolist())
+        == "The \ufffd is fine."
+    )
 
 
 def test_limits():

@@ -12,9 +12,9 @@ from thinc.api import Model
 from ..modules.attention import ATTENTIONS
 from ..modules.recurrent_seq2seq import RecurrentSeq2Seq
 from ..vocabularies import BOS, EOS, PAD
+from .language_model import no_backprop
 from .precision import check_precision
 from .shim import get_shim
-from .language_model import no_backprop
 from .torch_model import TorchSettings, make_torch_model, set_dropout
 
 
@@ -93,9 +93,7 @@ def build_recurrent_seq2seq(
     }  # fmt: skip
     check_sizes(sizes)
     if bidirectional and hidden_size % 2:
-        raise ValueError(
-            f"hidden_size must be even for a bidirectional encoder, got {hidden_size}"
-        )
+        raise ValueError(f"hidden_size must be even for a bidirectional encoder, got {hidden_size}")
     if cell not in ("lstm", "gru"):
         raise ValueError(f"cell must be 'lstm' or 'gru', got {cell!r}")
     if attention not in (*ATTENTIONS, "none"):

@@ -168,6 +168,10 @@ class Translator(GeneratingPipe):
         self.model.set_dim("nO", len(self.target_vocabulary), force=True)
         self.model.initialize()
 
+    def _load_model(self, data: bytes, source: str) -> None:
+        super()._load_model(data, source)
+        self._is_training = False
+
     # Training
 
     def initialize(
@@ -195,9 +199,7 @@ class Translator(GeneratingPipe):
             )
         sides = zip(*pairs, strict=True)
         given = (source_vocabulary, target_vocabulary)
-        for vocabulary, texts, saved in zip(
-            self.vocabularies.values(), sides, given, strict=True
-        ):
+        for vocabulary, texts, saved in zip(self.vocabularies.values(), sides, given, strict=True):
             if saved:
                 vocabulary.from_dict(saved)
             else:
@@ -368,9 +370,7 @@ class Translator(GeneratingPipe):
         if weights is not None:
             owners = find_owners(self.target_vocabulary, ids, text)
             attention = pool_attention(weights, owners, len(tokens), doc, segment.start + starts)
-        return Translation(
-            text, tokens, hypothesis.log_prob, hypothesis.finish_reason, attention
-        )
+        return Translation(text, tokens, hypothesis.log_prob, hypothesis.finish_reason, attention)
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Evaluate. See `spacy_seqgen.scorers`."""

@@ -41,7 +41,7 @@ def get_attention_maps(doc: Doc) -> list[AttentionMap]:
     ]
     if not found:
         raise ValueError(
-            f"There is no attention in this Doc: {doc.text[:60]!r}. The pipeline needs a translator "
-            'with attention (not "none") and the setting attention = true'
+            f"There is no attention in this Doc: {doc.text[:60]!r}. The pipeline needs a "
+            'translator with attention (not "none") and the setting attention = true'
         )
     return found

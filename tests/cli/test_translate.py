@@ -31,7 +31,11 @@ def test_lines_of_standard_input(model):
 def test_beam_sizes_and_lists_of_the_best(model, tmp_path):
     path = tmp_path / "texts.txt"
     path.write_text("the black cat\n\nthe cat sleeps\n")
-    assert run("translate", model, path, "-b", "1").splitlines() == ["le chat noir", "", "le chat dort"]
+    assert run("translate", model, path, "-b", "1").splitlines() == [
+        "le chat noir",
+        "",
+        "le chat dort",
+    ]
     shown = run("translate", model, path, "-n", "2").splitlines()
     assert shown[0] == "the black cat"
     assert "le chat noir" in shown[1]

@@ -43,7 +43,9 @@ def net(request):
 
 def tensors(sources, targets):
     batch = pad_pairs(sources, targets)
-    return [torch.from_numpy(a) for a in (batch.sources, batch.lengths, batch.inputs, batch.targets)]
+    return [
+        torch.from_numpy(a) for a in (batch.sources, batch.lengths, batch.inputs, batch.targets)
+    ]
 
 
 def test_batches():
