@@ -204,7 +204,7 @@ class Pattern(NamedTuple):
     make: Callable[..., Phrase]
     choices: tuple[list[Any], ...]
 
-    def __len__(self) -> int:  # type: ignore[override]
+    def __len__(self) -> int:
         return math.prod(len(choice) for choice in self.choices)
 
     def sentence(self, number: int) -> Phrase:

@@ -82,7 +82,7 @@ def choose_options(
 ) -> Any:
     """The options of a component with those of a command: a beam is as wide as the number
     of translations needs."""
-    given = {"beam_size": beam_size, "num_samples": n_best, "max_length": length}
+    given: dict[str, Any] = {"beam_size": beam_size, "num_samples": n_best, "max_length": length}
     if beam_size == 1:
         given["temperature"] = 0.0  # greedy, not a sample
     elif n_best is not None and beam_size is None:

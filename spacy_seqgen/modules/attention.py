@@ -86,7 +86,7 @@ class GeneralAttention(Attention):
 
     def __init__(self, width: int, query_width: int):
         super().__init__()
-        self.key = nn.Linear(width, query_width, bias=False)
+        self.key: nn.Module = nn.Linear(width, query_width, bias=False)
 
     def make_keys(self, values: Tensor) -> Tensor:
         return self.key(values)

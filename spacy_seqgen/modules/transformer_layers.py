@@ -102,6 +102,11 @@ class DecoderLayer(nn.Module):
         self.other = MultiHeadAttention(width, heads)
         self.feed_forward = FeedForward(width, inner, self.dropout)
 
+    def remember(self, states: Tensor, mask: Tensor) -> Memory:
+        """What this layer attends to of (batch, time, width): keys and values, by head."""
+        keys, values = self.other.remember(states)
+        return Memory(values, keys, mask)
+
     def forward(
         self, states: Tensor, past: Cache | None, memory: Memory, wants_weights: bool
     ) -> tuple[Tensor, Cache, Tensor | None]:

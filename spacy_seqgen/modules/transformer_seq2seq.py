@@ -1,7 +1,8 @@
 """An encoder-decoder of transformer layers."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -67,8 +68,9 @@ class TransformerSeq2Seq(Seq2Seq):
         for layer in self.encoder:
             states = layer(states, mask[:, None, None])
         states = self.encoder_norm(states)
-        caches = (layer.other.remember(states) for layer in self.decoder)
-        return TransformerState(tuple(Memory(c.values, c.keys, mask) for c in caches), ())
+        layers = cast(Iterable[DecoderLayer], self.decoder)
+        memories = (layer.remember(states, mask) for layer in layers)
+        return TransformerState(tuple(memories), ())
 
     def write(self, state: TransformerState, ids: Tensor) -> Written:
         first = state.past[0].keys.shape[2] if state.past else 0
