@@ -34,9 +34,11 @@ def test_symbols_are_pieces(vocabulary):
 
 
 def test_offsets(vocabulary):
-    text = "The weather is fine."
-    encoded = vocabulary.encode(text)
-    pieces = [text[a:b] for a, b in zip(encoded.starts, [*encoded.starts[1:], None], strict=True)]
+    encoded = vocabulary.encode("The weather is fine.")
+    assert encoded.starts.tolist() == [0, 4, 12, 15, 19]  # as those of the tokens
+    text = "l'homme est ici "
+    starts = vocabulary.encode(text).starts.tolist()
+    pieces = [text[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)]
     assert "".join(pieces) == text
 
 

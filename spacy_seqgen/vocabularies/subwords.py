@@ -49,12 +49,12 @@ class Subwords(Vocabulary):
         return {"size": self.size, "lowercase": self.lowercase, "min_count": self.min_count}
 
     def split(self, source: str | Doc) -> tuple[Sequence[str], np.ndarray]:
-        encoding = self._encode(source)
-        return encoding.tokens, _starts(encoding)
+        encoding, starts = self._encode(source)
+        return encoding.tokens, starts
 
     def encode(self, source: str | Doc) -> Encoded:
-        encoding = self._encode(source)
-        return Encoded(np.array(encoding.ids, dtype=np.int64), _starts(encoding))
+        encoding, starts = self._encode(source)
+        return Encoded(np.array(encoding.ids, dtype=np.int64), starts)
 
     def join(self, symbols: Iterable[str]) -> str:
         return "".join(symbols).replace(SPACE, " ").removeprefix(" ")
@@ -120,15 +120,16 @@ class Subwords(Vocabulary):
         )
         return tokenizer
 
-    def _encode(self, source: str | Doc) -> Encoding:
+    def _encode(self, source: str | Doc) -> tuple[Encoding, np.ndarray]:
         text = source if isinstance(source, str) else source.text
         if self._tokenizer is None:
             raise ValueError("The vocabulary is empty: initialize or load the pipeline first")
-        return self._tokenizer.encode(text, add_special_tokens=False)
-
-
-def _starts(encoding: Encoding) -> np.ndarray:
-    return np.array([start for start, _ in encoding.offsets], dtype=np.int64)
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        # A piece with a space before it begins behind the space, where its token does.
+        starts = [
+            start + (end - start > 1 and text[start].isspace()) for start, end in encoding.offsets
+        ]
+        return encoding, np.array(starts, dtype=np.int64)
 
 
 def _repeated(counts: dict[str, int]) -> Iterator[str]:
