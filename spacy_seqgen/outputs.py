@@ -7,7 +7,7 @@ they survive `DocBin(store_user_data=True)`, `doc.to_bytes`, pickling and
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ class Continuation:
 
 
 def set_continuations(doc: Doc, continuations: Sequence[Continuation]) -> None:
-    doc.user_data[CONTINUATIONS] = [asdict(item) for item in continuations]
+    doc.user_data[CONTINUATIONS] = [{**vars(item)} for item in continuations]
 
 
 def get_continuations(doc: Doc) -> list[Continuation]:

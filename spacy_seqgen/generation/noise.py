@@ -36,6 +36,7 @@ class Noise:
     suppress (Sequence[int]): Symbols never chosen.
     end (int), min_length (int): The end symbol is not chosen in the first `min_length`
         steps.
+    max_length (int): How many steps there are at most: no noise is drawn for more.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class Noise:
         suppress: Sequence[int],
         end: int,
         min_length: int,
+        max_length: int,
     ):
         self.vocabulary = vocabulary
         self.scale = scale
         self.suppress = list(suppress)
         self.end = end
         self.min_length = min_length
+        self.max_length = max_length
         self._generators = [np.random.Generator(np.random.SFC64(key)) for key in keys]
         self._first = self._steps = 0
         self._block = np.empty((0, len(keys), vocabulary), dtype=np.float32)
@@ -70,7 +73,8 @@ class Noise:
 
     def _draw(self, first: int) -> None:
         rows = len(self._generators)
-        steps = max(1, min(_BLOCK_STEPS, _BLOCK_VALUES // (rows * self.vocabulary)))
+        fitting = max(1, _BLOCK_VALUES // (rows * self.vocabulary))
+        steps = min(_BLOCK_STEPS, fitting, self.max_length - first)
         block = np.zeros((steps, rows, self.vocabulary), dtype=np.float32)
         if self.scale:
             for row, generator in enumerate(self._generators):

@@ -129,9 +129,9 @@ class Sampler:
             scores = logits + noise
             ids = scores.argmax(1)
             if not self._alone:
-                rows = np.arange(len(ids))
-                best = scores[rows, ids]
-                scores[rows, ids] = -np.inf
+                every, at = scores.reshape(-1), ids + np.arange(0, scores.size, scores.shape[1])
+                best = every[at]
+                every[at] = -np.inf
                 certain &= best - scores.max(1) > TOLERANCE
             return ids
         values = torch.as_tensor(logits)

@@ -150,6 +150,7 @@ class Search:
             suppress=symbols.suppress,
             end=symbols.end,
             min_length=options.min_length,
+            max_length=options.max_length,
         )
         return Sampler(
             self.step,

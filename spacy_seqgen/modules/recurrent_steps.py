@@ -8,19 +8,22 @@ A step of `nn.LSTM` on a sequence of length 1 costs many times its arithmetic. H
 - arrays are allocated once and shared by NumPy, which has the smaller overhead for a
   call, and PyTorch, which has the faster sigmoid and, for many rows, matrix product.
 
-The arithmetic is that of `nn.LSTM` and `nn.GRU` to rounding errors.
+An LSTM with many rows goes another way: see `lstm_block`. The arithmetic is that of
+`nn.LSTM` and `nn.GRU` to rounding errors.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from .lstm_block import BlockWeights, Steps, bind_block
+
 _MAX_TABLE = 2**24  # values in the table of the first layer: 64 MB
-_FEW_ROWS = 4  # up to here NumPy's matrix product is the faster one
+_FEW_ROWS = 4  # up to here a call costs more than its arithmetic
 
 Arrays = tuple[np.ndarray, ...]
 
@@ -28,9 +31,8 @@ Arrays = tuple[np.ndarray, ...]
 class RecurrentSteps:
     """Step function for a recurrent language model whose weights do not change.
 
-    A state is a tuple with two arrays for each layer: what the layer keeps, of shape
-    (rows, hidden), and the result of its last matrix product, of shape (rows, gates +
-    width of the layer above).
+    A state is a tuple with two arrays of shape (rows, hidden) for each layer: what it
+    keeps (an LSTM its cell state, a GRU its hidden state), and its hidden state.
     """
 
     gates: int  # gates of a cell, times hidden_size
@@ -52,8 +54,7 @@ class RecurrentSteps:
             )
             for (_, recurrent, _, own_bias), (up, up_bias) in zip(weights, above, strict=True)
         ]
-        self._bound: Arrays | None = None
-        self._calls: list[Callable[[], Any]] = []
+        self._bound: Steps | None = None
 
     def prepare(self, state: tuple[torch.Tensor, ...]) -> Arrays:
         """Turn a state of the module, (batch, layers, hidden), into one for `step`."""
@@ -65,28 +66,26 @@ class RecurrentSteps:
         RETURNS (tuple): Logits of shape (rows, symbols), valid until the next step, and
             the state; the old one is overwritten.
         """
-        if state is not self._bound:
-            state = self._bind(state)
-        self.table.take(ids, 0, self._first, "clip")
-        for call in self._calls:
+        bound = self._bound
+        if bound is None or state is not bound.state:
+            bound = self._bound = self._bind(state)
+        bound.table.take(ids, bound.axis, bound.first, "clip")
+        for call in bound.calls:
             call()
-        return self._logits, state
+        return bound.logits, bound.state
 
-    def _bind(self, state: Arrays) -> Arrays:
-        """Make the arrays and views that the steps after this one use again and again.
-        RETURNS (Arrays): The state, in those arrays."""
-        self._first = np.empty((len(state[0]), self.gates), dtype=np.float32)
-        self._calls = []
-        below, bound = self._first, []
+    def _bind(self, state: Arrays) -> Steps:
+        """Make the arrays and views that the steps after this one use again and again,
+        and copy the state into them."""
+        first = np.empty((len(state[0]), self.gates), dtype=np.float32)
+        below, bound = first, []
+        calls: list[Callable[[], Any]] = []
         for layer, weights in enumerate(self.products):
-            kept, product = state[2 * layer], state[2 * layer + 1]
-            cell = self.cell(below, kept, product, weights)
+            cell = self.cell(below, state[2 * layer], state[2 * layer + 1], weights)
             below = cell.above
-            self._calls += [*cell.calls(), cell.multiply]
-            bound += [cell.kept, product]
-        self._logits = below
-        self._bound = tuple(bound)
-        return self._bound
+            calls += [*cell.calls(), cell.multiply]
+            bound += [cell.kept, cell.hidden]
+        return Steps(self.table, 0, first, calls, below, tuple(bound))
 
     def _layer(self, rnn: nn.RNNBase, layer: int) -> Arrays:
         """Weights from below and from the past, (in, gates), and their biases."""
@@ -95,12 +94,8 @@ class RecurrentSteps:
     def _prepare(self, hidden: torch.Tensor, kept: torch.Tensor) -> Arrays:
         """A state from the hidden states and what the layers keep, both of shape (batch,
         layers, hidden)."""
-        found: list[np.ndarray] = []
-        for layer in range(self.layers):
-            values = hidden[:, layer].numpy()
-            inputs = np.hstack([values, np.ones((len(values), 1), np.float32)])
-            found += [kept[:, layer].numpy().copy(), inputs @ self.products[layer]]
-        return tuple(found)
+        pairs = ((kept[:, layer], hidden[:, layer]) for layer in range(self.layers))
+        return tuple(values.numpy().copy() for pair in pairs for values in pair)
 
 
 class _Cell:
@@ -108,20 +103,22 @@ class _Cell:
 
     below (np.ndarray): Shape (rows, gates): what comes from below.
     kept (np.ndarray): Shape (rows, hidden): what the layer keeps.
-    product (np.ndarray): Shape (rows, gates + above): its last matrix product.
+    hidden (np.ndarray): Shape (rows, hidden): its hidden state.
     weights (np.ndarray): Shape (hidden + 1, gates + above).
     """
 
     kept: np.ndarray
 
     def __init__(
-        self, below: np.ndarray, kept: np.ndarray, product: np.ndarray, weights: np.ndarray
+        self, below: np.ndarray, kept: np.ndarray, hidden: np.ndarray, weights: np.ndarray
     ):
         gates = below.shape[1]
         self.rows, self.width = kept.shape
+        product = np.empty((self.rows, weights.shape[1]), dtype=np.float32)
         self.below, self.own, self.above = below, product[:, :gates], product[:, gates:]
         self.inputs = np.ones((self.rows, self.width + 1), dtype=np.float32)
         self.hidden = self.inputs[:, : self.width]
+        self.hidden[:] = hidden
         self.work = np.empty((self.rows, self.width), dtype=np.float32)
         self.tanh: Callable[..., Any] = _tanh
         inputs, result = torch.from_numpy(self.inputs), torch.from_numpy(product)
@@ -129,6 +126,7 @@ class _Cell:
         if self.rows <= _FEW_ROWS:
             self.tanh = np.tanh
             self.multiply = partial(np.dot, self.inputs, weights, product)
+        self.multiply()
 
     def calls(self) -> list[Callable[[], Any]]:
         """What puts the new hidden state into `hidden`, and what the layer keeps into
@@ -152,9 +150,9 @@ class _LSTMCell(_Cell):
     """Gates in the order input, forget, output, candidate; keeps the cell state."""
 
     def __init__(
-        self, below: np.ndarray, kept: np.ndarray, product: np.ndarray, weights: np.ndarray
+        self, below: np.ndarray, kept: np.ndarray, hidden: np.ndarray, weights: np.ndarray
     ):
-        super().__init__(below, kept, product, weights)
+        super().__init__(below, kept, hidden, weights)
         self.gates = self._gates(4)
         self.from_below, self.from_own = (self._by_gate(v, 0, 4) for v in (self.below, self.own))
         self.sigmoids = torch.from_numpy(self.gates[:3])
@@ -185,9 +183,9 @@ class _GRUCell(_Cell):
     """Gates in the order reset, update, candidate; keeps the hidden state."""
 
     def __init__(
-        self, below: np.ndarray, kept: np.ndarray, product: np.ndarray, weights: np.ndarray
+        self, below: np.ndarray, kept: np.ndarray, hidden: np.ndarray, weights: np.ndarray
     ):
-        super().__init__(below, kept, product, weights)
+        super().__init__(below, kept, hidden, weights)
         self.gates = self._gates(2)
         self.from_below, self.from_own = (self._by_gate(v, 0, 2) for v in (self.below, self.own))
         self.new_below, self.new_own = (self._by_gate(v, 2, 3)[0] for v in (self.below, self.own))
@@ -212,6 +210,14 @@ class _GRUCell(_Cell):
 
 class LSTMSteps(RecurrentSteps):
     cell = _LSTMCell
+
+    @cached_property
+    def _block_weights(self) -> BlockWeights:
+        return BlockWeights(self.table, self.products)
+
+    def _bind(self, state: Arrays) -> Steps:
+        many = len(state[0]) > _FEW_ROWS
+        return bind_block(self._block_weights, state) if many else super()._bind(state)
 
     def _layer(self, rnn: nn.RNNBase, layer: int) -> Arrays:
         n = self.hidden

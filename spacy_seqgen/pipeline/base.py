@@ -1,7 +1,7 @@
 """What all generating components have in common."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,12 @@ class GeneratingPipe(TrainablePipe):
         if not self.is_initialized:
             raise ValueError(Errors.E109.format(name=self.name))
 
-    def check_loss(self, loss: float, docs: Iterable[Doc]) -> None:
+    def check_loss(self, loss: float, texts: Sequence[str]) -> None:
         """RAISES (ValueError): If a loss is not finite; names the texts of the batch."""
         if math.isfinite(loss):
             return
-        texts = [repr(doc.text[:60]) for doc in docs]
-        shown = ", ".join(texts[:3]) + (", ..." if len(texts) > 3 else "")
+        shown = ", ".join(repr(text[:60]) for text in texts[:3])
+        shown += ", ..." if len(texts) > 3 else ""
         raise ValueError(
             f"The loss of '{self.name}' is not finite, so training stops before it spoils the "
             f"weights. The batch: {shown}. Lower learn_rate, or set grad_clip in "

@@ -268,7 +268,8 @@ class TextGenerator(GeneratingPipe):
         """Add the gradients of a batch, and return its mean loss."""
         rows = [row for doc in docs for row in get_windows(doc)]
         windows = [window for _, window in rows]
-        ids, lengths = self.vocabulary.encode_all([text for text, _ in rows])
+        texts = [text for text, _ in rows]
+        ids, lengths = self.vocabulary.encode_all(texts)
         make_start = get_shim(self.model).net.start
         if self.model.attrs["carry_state"]:
             state, before = self._carried.begin(windows, make_start)
@@ -284,7 +285,7 @@ class TextGenerator(GeneratingPipe):
             piece.state = state if whole else select_rows(state, places)
             (row_losses, new_state), backprop = self.model.begin_update(piece)
             loss += float(row_losses.sum()) / total
-            self.check_loss(loss, docs)
+            self.check_loss(loss, texts)
             backprop(np.full(len(places), 1 / total, dtype=np.float32))
             state = new_state if whole else put_rows(state, places, new_state)
         if self.model.attrs["carry_state"]:
@@ -311,21 +312,21 @@ class TextGenerator(GeneratingPipe):
         results = [Result() for _ in docs]
         if not self.generate_text and not self.score_text:
             return results
+        texts = [doc.text for doc in docs]
         encoded = [self.vocabulary.encode(doc) for doc in docs]
         extra = self.options.max_length * self._rows_per_doc if self.generate_text else 0
         for group in by_padded_size([len(e.ids) for e in encoded], self.batch_symbols, extra):
             reader = Prompts(self.model, [encoded[i].ids for i in group])
             if self.score_text:
                 for i, nats, correct in zip(group, reader.nats, reader.correct, strict=True):
-                    length = len(docs[i].text)
-                    starts = encoded[i].starts
+                    starts, length = encoded[i].starts, len(texts[i])
                     bits = np.bincount(starts, nats / math.log(2), minlength=length)
                     results[i].bits = bits.astype(np.float32)
                     results[i].accuracy = float(correct.mean()) if len(correct) else None
             if self.generate_text:
-                texts = [docs[i].text for i in group]
-                for i, found in zip(group, self._continue(reader, texts), strict=True):
-                    results[i].continuations = found
+                found = self._continue(reader, [texts[i] for i in group])
+                for i, continuations in zip(group, found, strict=True):
+                    results[i].continuations = continuations
         return results
 
     def set_annotations(self, docs: Iterable[Doc], scores: Sequence[Result]) -> None:

@@ -243,7 +243,7 @@ class Translator(GeneratingPipe):
         (row_losses, _), backprop = self.model.begin_update(batch)
         total = int((batch.targets != PAD).sum())
         loss = float(row_losses.sum()) / total
-        self.check_loss(loss, docs)
+        self.check_loss(loss, [doc.text for doc in docs])
         backprop(np.full(len(docs), 1 / total, dtype=np.float32))
         losses[self.name] += loss
         if sgd not in (None, False):

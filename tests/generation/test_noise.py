@@ -7,8 +7,8 @@ from spacy_seqgen.generation.noise import Noise, row_key
 
 
 def make(keys, vocabulary=9, **kwargs):
-    options = {"scale": 1.0, "suppress": [0, 1], "end": 3, "min_length": 0, **kwargs}
-    return Noise(keys, vocabulary, **options)
+    options = {"scale": 1.0, "suppress": [0, 1], "end": 3, "min_length": 0, "max_length": 1000}
+    return Noise(keys, vocabulary, **(options | kwargs))
 
 
 def test_rows_do_not_depend_on_each_other():
