@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .attention import ATTENTIONS, Attention, Memory
+from .dropout import Dropout
 from .recurrent_encoder import Hidden
 from .recurrent_lm import CELLS
 from .seq2seq import Written
@@ -63,7 +64,7 @@ class RecurrentDecoder(nn.Module):
         super().__init__()
         width = embedding.embedding_dim
         self.embedding = embedding
-        self.dropout = nn.Dropout(0.0)
+        self.dropout = Dropout(0.0)
         self.input_feeding = input_feeding
         self.attention: Attention | None = None
         if attention != "none":

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from .dropout import Dropout
 from .recurrent_lm import CELLS
 
 # Of an LSTM (h, c), of a GRU (h,): each of shape (batch, layers, width).
@@ -33,7 +34,7 @@ class RecurrentEncoder(nn.Module):
         super().__init__()
         self.embedding = embedding
         self.directions = 2 if bidirectional else 1
-        self.dropout = nn.Dropout(0.0)
+        self.dropout = Dropout(0.0)
         self.rnn = CELLS[cell](
             embedding.embedding_dim,
             hidden_size // self.directions,

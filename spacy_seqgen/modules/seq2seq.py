@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .attention import Memory
+from .loss import smoothed_cross_entropy
 
 
 class Written(NamedTuple):
@@ -30,8 +31,7 @@ class Seq2Seq(nn.Module):
     A state may hold several hypotheses of each sentence, which share what was read:
     `select` keeps some of them.
 
-    label_smoothing (float): Share of the probability to spread over all symbols (Szegedy
-        et al. 2016, https://arxiv.org/abs/1512.00567).
+    label_smoothing (float): Share of the probability to spread over all symbols.
     pad (int): The symbol that is not learned.
     """
 
@@ -86,15 +86,11 @@ class Seq2Seq(nn.Module):
         """
         states = self.write(self.start(source, lengths), inputs).states
         real = targets != self.pad
-        log_probs = self.logits(states[real]).float().log_softmax(-1)
-        nll = -log_probs.gather(1, targets[real][:, None])[:, 0]
-        loss = nll
-        if self.label_smoothing:
-            smooth = -log_probs.mean(-1)
-            loss = (1 - self.label_smoothing) * nll + self.label_smoothing * smooth
+        logits = self.logits(states[real]).float()
+        loss, nll = smoothed_cross_entropy(logits, targets[real], self.label_smoothing)
         rows = torch.nonzero(real)[:, 0]
         zeros = loss.new_zeros(len(targets))
-        return zeros.index_add(0, rows, loss), zeros.index_add(0, rows, nll.detach())
+        return zeros.index_add(0, rows, loss), zeros.index_add(0, rows, nll)
 
     def read(
         self, source: Tensor, lengths: Tensor, inputs: Tensor, targets: Tensor

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .attention import Memory
+from .dropout import Dropout
 
 
 class Cache(NamedTuple):
@@ -65,7 +66,7 @@ class MultiHeadAttention(nn.Module):
 class FeedForward(nn.Sequential):
     """Two layers at each place, by themselves."""
 
-    def __init__(self, width: int, inner: int, dropout: nn.Dropout):
+    def __init__(self, width: int, inner: int, dropout: Dropout):
         super().__init__(nn.Linear(width, inner), nn.ReLU(), dropout, nn.Linear(inner, width))
 
 
@@ -76,7 +77,7 @@ class EncoderLayer(nn.Module):
 
     def __init__(self, width: int, heads: int, inner: int):
         super().__init__()
-        self.dropout = nn.Dropout(0.0)
+        self.dropout = Dropout(0.0)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
         self.attention = MultiHeadAttention(width, heads)
         self.feed_forward = FeedForward(width, inner, self.dropout)
@@ -96,7 +97,7 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, width: int, heads: int, inner: int):
         super().__init__()
-        self.dropout = nn.Dropout(0.0)
+        self.dropout = Dropout(0.0)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
         self.own = MultiHeadAttention(width, heads)
         self.other = MultiHeadAttention(width, heads)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .attention import Memory
+from .dropout import Dropout
 from .seq2seq import Seq2Seq, Written, make_embedding, select_memory
 from .transformer_layers import Cache, DecoderLayer, EncoderLayer, sinusoids
 
@@ -52,7 +53,7 @@ class TransformerSeq2Seq(Seq2Seq):
         sizes = width, num_heads, inner_size
         self.source = make_embedding(source_size, width, pad)
         self.target = make_embedding(target_size, width, pad)
-        self.dropout = nn.Dropout(0.0)
+        self.dropout = Dropout(0.0)
         self.encoder = nn.ModuleList(EncoderLayer(*sizes) for _ in range(num_layers))
         self.encoder_norm = nn.LayerNorm(width)
         self.decoder = nn.ModuleList(DecoderLayer(*sizes) for _ in range(num_layers))
