@@ -8,7 +8,7 @@ from typing import NamedTuple
 from spacy.training import Example
 from spacy.util import minibatch
 
-from .outputs import get_translation
+from .translations import get_translation
 from .windows import Row, Window, get_window, make_batch
 
 

@@ -13,10 +13,18 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc, Span, Token
 
+from .translations import (
+    get_prefix,
+    get_translation,
+    get_translations,
+    set_prefix,
+    set_translation,
+    set_translations,
+)
+
 CONTINUATIONS = "spacy_seqgen.continuations"
 SURPRISAL = "spacy_seqgen.surprisal"
 ACCURACY = "spacy_seqgen.accuracy"
-TRANSLATIONS = "spacy_seqgen.translations"
 
 
 @dataclass(frozen=True)
@@ -94,74 +102,6 @@ def perplexity_of(bits: float) -> float:
     return 2.0**bits if bits < 1000 else math.inf
 
 
-@dataclass(frozen=True, eq=False)
-class Translation:
-    """A text in another language for the text of a Doc.
-
-    text (str): The translation.
-    tokens (tuple[str, ...]): Its words and marks.
-    log_prob (float | None): Natural logarithm of the probability that the model gives to
-        it; None for one that was given and not made.
-    finish_reason (str | None): "end" (the model ended the text) or "length" (`max_length`
-        was reached); None for one that was given.
-    attention (np.ndarray | None): Shape (tokens, tokens of the Doc), float16: where the
-        decoder looked. What is missing from a row's sum to 1 went to the end of the
-        sentence.
-    """
-
-    text: str
-    tokens: tuple[str, ...] = ()
-    log_prob: float | None = None
-    finish_reason: str | None = None
-    attention: np.ndarray | None = None
-
-    def align(self, source: Token | Span) -> list[int]:
-        """Which tokens of the translation were written looking at a part of the Doc more
-        than at any other token.
-
-        source (Token | Span): A part of the Doc that was translated.
-        RETURNS (list[int]): Places in `tokens`.
-        RAISES (ValueError): If attention was not kept.
-        """
-        chosen = self.source_of()
-        if isinstance(source, Token):
-            return [n for n, place in enumerate(chosen) if place == source.i]
-        return [n for n, place in enumerate(chosen) if source.start <= place < source.end]
-
-    def source_of(self) -> list[int]:
-        """For each token of the translation, the token of the Doc looked at most.
-
-        RAISES (ValueError): If attention was not kept.
-        """
-        if self.attention is None:
-            raise ValueError(
-                "There is no attention to align with: the model has none, or the setting "
-                "attention of the translator is false"
-            )
-        return self.attention.argmax(1).tolist()
-
-
-def set_translations(doc: Doc, translations: Sequence[Translation]) -> None:
-    doc.user_data[TRANSLATIONS] = [
-        {**vars(item), "tokens": list(item.tokens)} for item in translations
-    ]
-
-
-def get_translations(doc: Doc) -> list[Translation]:
-    stored = doc.user_data.get(TRANSLATIONS, ())
-    return [Translation(**{**item, "tokens": tuple(item["tokens"])}) for item in stored]
-
-
-def set_translation(doc: Doc, text: str) -> None:
-    """Give a Doc a translation, for training."""
-    set_translations(doc, [Translation(text)])
-
-
-def get_translation(doc: Doc) -> str | None:
-    stored = doc.user_data.get(TRANSLATIONS)
-    return stored[0]["text"] if stored else None
-
-
 def install_extensions() -> None:
     """Add the attributes to Doc, Span and Token. Does nothing the second time."""
     for owner, name, options in _EXTENSIONS:
@@ -177,6 +117,7 @@ _EXTENSIONS: list[tuple[Any, str, dict[str, Any]]] = [
     (Doc, "perplexity", {"getter": get_perplexity}),
     (Doc, "translation", {"getter": get_translation, "setter": set_translation}),
     (Doc, "translations", {"getter": get_translations, "setter": set_translations}),
+    (Doc, "translation_prefix", {"getter": get_prefix, "setter": set_prefix}),
     (Span, "surprisal", {"getter": get_span_surprisal}),
     (Token, "surprisal", {"getter": get_token_surprisal}),
 ]

@@ -12,9 +12,10 @@ from spacy.language import Language
 from spacy.training import Corpus, Example
 from spacy.util import logger
 
-from .outputs import install_extensions, set_translation
+from .outputs import install_extensions
 from .readers import shuffled
 from .textfiles import TextFileError, find_text_files, read_lines
+from .translations import set_translation
 
 
 class Pair(NamedTuple):

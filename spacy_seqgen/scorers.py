@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from spacy.training import Example
 
-from .outputs import ACCURACY, SURPRISAL, get_translation, perplexity_of
+from .outputs import ACCURACY, SURPRISAL, perplexity_of
+from .translations import get_translation
 
 
 def make_language_model_scorer() -> Callable[..., dict[str, Any]]:

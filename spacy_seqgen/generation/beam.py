@@ -1,6 +1,6 @@
 """Beam search (Wu et al. 2016, section 7, https://arxiv.org/abs/1609.08144)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,10 @@ from .logits import LogitsTransform, allow_end_if_nothing_else
 from .results import Hypothesis
 from .sampling import TOLERANCE, SelectFunction, StepFunction, select_rows
 from .stopping import StopCondition
+
+# State -> shape (rows,): for each row the sum, over the symbols of the source, of the
+# logarithm of min(attention so far, 1): 0 where each has had its share.
+CoverageFunction = Callable[[Any], Tensor]
 
 _REASONS = ("length", "end", "stop")
 _LENGTH, _END, _STOP = range(3)
@@ -37,6 +41,9 @@ class Beam:
     transforms (Sequence[LogitsTransform]): Applied to the log-probabilities by which
         hypotheses are ranked.
     conditions (Sequence[StopCondition]): Beside the end symbol, what ends a hypothesis.
+    coverage (CoverageFunction | None), beta (float): What is added to the score of a
+        hypothesis that has ended, and a factor (Wu et al., equation 14). It is never
+        above 0, so the stop rule holds with it too.
     """
 
     def __init__(
@@ -51,6 +58,8 @@ class Beam:
         transforms: Sequence[LogitsTransform] = (),
         conditions: Sequence[StopCondition] = (),
         select: SelectFunction = select_rows,
+        coverage: CoverageFunction | None = None,
+        beta: float = 0.0,
     ):
         self.step = step
         self.size = size
@@ -61,6 +70,8 @@ class Beam:
         self.transforms = list(transforms)
         self.conditions = list(conditions)
         self.select = select
+        self.coverage = coverage
+        self.beta = beta
 
     def run(self, state: Any, last_ids: np.ndarray) -> list[list[Hypothesis]]:
         """Search.
@@ -84,6 +95,7 @@ class Beam:
         certain = np.ones(rows, dtype=bool)
         for step in range(1, self.max_length + 1):
             logits, state = self.step(state, ids)
+            live = live.with_bonus(self._bonus(state, live))
             live, ended, parents, sure = self._extend(torch.as_tensor(logits), live)
             certain &= sure
             if step == self.max_length:
@@ -103,6 +115,13 @@ class Beam:
             state = self.select(state, flat)
             ids = live.ids[:, :, -1].reshape(-1)
         return results
+
+    def _bonus(self, state: Any, live: "_Pool") -> np.ndarray:
+        """What the coverage of each hypothesis adds to its score, should it end now."""
+        if self.coverage is None:
+            return live.bonus
+        found = self.coverage(state).float().cpu().numpy()
+        return self.beta * found.reshape(live.totals.shape)
 
     def _extend(
         self, logits: Tensor, live: "_Pool"
@@ -177,6 +196,7 @@ class _Pool:
         scores: np.ndarray,
         reasons: np.ndarray,
         lengths: np.ndarray,
+        bonus: np.ndarray,
     ):
         self.ids = ids  # (rows, hypotheses, steps)
         self.log_probs = log_probs  # (rows, hypotheses, steps)
@@ -184,17 +204,20 @@ class _Pool:
         self.scores = scores  # what they are ranked by; -inf where there is none
         self.reasons = reasons
         self.lengths = lengths
+        self.bonus = bonus  # what is added to the score of one that ends
 
     @property
     def _arrays(self) -> tuple[np.ndarray, ...]:
-        return (self.ids, self.log_probs, self.totals, self.scores, self.reasons, self.lengths)
+        names = ("ids", "log_probs", "totals", "scores", "reasons", "lengths", "bonus")
+        return tuple(getattr(self, name) for name in names)
 
     @classmethod
     def empty(cls, rows: int, k: int) -> "_Pool":
         none = np.full((rows, k), -np.inf, dtype=np.float32)
         zeros = np.zeros((rows, k), dtype=np.int64)
         ids, log_probs = np.zeros((rows, k, 0), np.int64), np.zeros((rows, k, 0), np.float32)
-        return cls(ids, log_probs, none.copy(), none, zeros, zeros.copy())
+        bonus = np.zeros((rows, k), dtype=np.float32)
+        return cls(ids, log_probs, none.copy(), none, zeros, zeros.copy(), bonus)
 
     def any(self) -> bool:
         return bool(np.isfinite(self.scores).any())
@@ -209,12 +232,20 @@ class _Pool:
         return self.take(np.argsort(-self.scores, axis=1, kind="stable")[:, :k])
 
     def where(self, mask: np.ndarray) -> "_Pool":
-        scores = np.where(mask, self.scores, -np.inf).astype(np.float32)
-        return _Pool(self.ids, self.log_probs, self.totals, scores, self.reasons, self.lengths)
+        return self._with(scores=np.where(mask, self.scores, -np.inf).astype(np.float32))
 
     def ranked(self, penalty: float) -> "_Pool":
-        scores = np.where(np.isneginf(self.scores), self.scores, self.totals / penalty)
-        return _Pool(self.ids, self.log_probs, self.totals, scores, self.reasons, self.lengths)
+        scores = self.totals / penalty + self.bonus
+        return self._with(scores=np.where(np.isneginf(self.scores), self.scores, scores))
+
+    def with_bonus(self, bonus: np.ndarray) -> "_Pool":
+        return self if bonus is self.bonus else self._with(bonus=bonus)
+
+    def _with(self, **changed: np.ndarray) -> "_Pool":
+        found = _Pool(*self._arrays)
+        for name, array in changed.items():
+            setattr(found, name, array)
+        return found
 
     def joined(self, other: "_Pool") -> "_Pool":
         """Both, the shorter sequences padded."""
@@ -229,7 +260,8 @@ class _Pool:
         ids = np.concatenate([_take(self.ids, parents), symbols[:, :, None]], 2)
         steps = np.concatenate([_take(self.log_probs, parents), log_probs[:, :, None]], 2)
         lengths = np.full(symbols.shape, ids.shape[2], dtype=np.int64)
-        return _Pool(ids, steps, totals, totals, np.zeros_like(lengths), lengths)
+        bonus = _take(self.bonus, parents)
+        return _Pool(ids, steps, totals, totals, np.zeros_like(lengths), lengths, bonus)
 
 
 def _pad(array: np.ndarray, steps: int) -> np.ndarray:

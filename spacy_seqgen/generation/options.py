@@ -4,7 +4,7 @@ made from these descriptions.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 
@@ -75,6 +75,22 @@ class GenerationOptions:
         "Length penalty of beam search: scores are divided by ((5 + length) / 6) ** alpha "
         "(Wu et al. 2016). 0 switches it off.",
     )
+    coverage_beta: float = _option(
+        0.0,
+        "Coverage penalty of beam search: this times the sum, over the source, of the logarithm "
+        "of the attention each symbol got, at most 1 (Wu et al. 2016). Only for translators with "
+        "attention. 0 switches it off.",
+    )
+    max_length_ratio: float = _option(
+        0.0,
+        "Most symbols as a multiple of those of the source, beside `max_length`. Only for "
+        "translators. 0 switches it off.",
+    )
+    min_length_ratio: float = _option(
+        0.0,
+        "Fewest symbols as a multiple of those of the source, beside `min_length`. Only for "
+        "translators. 0 switches it off.",
+    )
     seed: int = _option(
         0,
         "Where sampling starts. The same seed and prompt give the same text, whatever the "
@@ -103,6 +119,11 @@ class GenerationOptions:
             raise OptionError(
                 f"min_length ({self.min_length}) must not exceed max_length ({self.max_length})"
             )
+        if self.max_length_ratio and self.min_length_ratio > self.max_length_ratio:
+            raise OptionError(
+                f"min_length_ratio ({self.min_length_ratio}) must not exceed max_length_ratio "
+                f"({self.max_length_ratio})"
+            )
         self._check_beam()
 
     def _check_type(self, name: str) -> None:
@@ -116,6 +137,8 @@ class GenerationOptions:
 
     def _check_beam(self) -> None:
         if self.beam_size == 1:
+            if self.coverage_beta:
+                raise OptionError("coverage_beta belongs to beam search: set beam_size above 1")
             return
         if self.num_samples > self.beam_size:
             raise OptionError(
@@ -142,6 +165,29 @@ class GenerationOptions:
                 raise OptionError(f"There is no generation option {name!r}. Known: {known}")
         return cls(**config)
 
+    def for_source(self, symbols: int) -> "GenerationOptions":
+        """The options with lengths instead of ratios.
+
+        symbols (int): The length of the source.
+        """
+        longest, shortest = self.max_length, self.min_length
+        if self.max_length_ratio:
+            longest = min(longest, math.ceil(symbols * self.max_length_ratio))
+        shortest = min(longest, max(shortest, math.floor(symbols * self.min_length_ratio)))
+        return replace(
+            self,
+            max_length=longest,
+            min_length=shortest,
+            max_length_ratio=0.0,
+            min_length_ratio=0.0,
+        )
+
+    def refuse_translator_options(self) -> None:
+        """RAISES (OptionError): If an option needs a source, which only translators have."""
+        for name in ("coverage_beta", "max_length_ratio", "min_length_ratio"):
+            if getattr(self, name):
+                raise OptionError(f"{name} is for translators: set it to 0")
+
     @property
     def is_filtered(self) -> bool:
         """Whether an option leaves symbols out of the choice by their probability."""
@@ -165,6 +211,9 @@ _RANGES = [
     ("num_samples", 1, math.inf),
     ("beam_size", 1, math.inf),
     ("length_alpha", 0, 10),
+    ("coverage_beta", 0, 10),
+    ("max_length_ratio", 0, 1000),
+    ("min_length_ratio", 0, 1000),
     ("seed", 0, math.inf),
 ]
 

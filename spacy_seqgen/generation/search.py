@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .beam import Beam
+from .beam import Beam, CoverageFunction
 from .logits import NEVER, make_transforms, suppressing
 from .noise import Noise, row_key
 from .options import GenerationOptions
@@ -43,6 +43,7 @@ class Search:
     step (StepFunction): The model.
     symbols (Symbols): The vocabulary.
     select (SelectFunction): Keeps or repeats some rows of a state of the model.
+    coverage (CoverageFunction | None): See `Beam`; used if the options ask for it.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class Search:
         step: StepFunction,
         symbols: Symbols,
         select: SelectFunction = select_rows,
+        coverage: CoverageFunction | None = None,
     ):
         self.options = options
         self.step = step
         self.symbols = symbols
         self.select = select
+        self.coverage = coverage
         self.transforms = make_transforms(options, symbols.suppress, symbols.end)
         self.stop: StopStrings | None = None
         if options.stop:
@@ -173,6 +176,8 @@ class Search:
             transforms=self.transforms or suppressing(options, symbols.suppress, symbols.end),
             conditions=self.conditions,
             select=self.select,
+            coverage=self.coverage if options.coverage_beta else None,
+            beta=options.coverage_beta,
         )
 
 

@@ -65,7 +65,7 @@ class RecurrentSeq2Seq(Seq2Seq):
         states, last = self.encoder(source, lengths)
         return self.decoder.start(self.bridge(last), states, source != self.pad)
 
-    def write(self, state: DecoderState, ids: Tensor) -> Written:
+    def write(self, state: DecoderState, ids: Tensor, wants_weights: bool = False) -> Written:
         return self.decoder(state, ids)
 
     def logits(self, states: Tensor) -> Tensor:

@@ -51,10 +51,11 @@ class Seq2Seq(nn.Module):
         """
         raise NotImplementedError
 
-    def write(self, state: Any, ids: Tensor) -> Written:
+    def write(self, state: Any, ids: Tensor, wants_weights: bool = False) -> Written:
         """Go on with symbols that are given.
 
         ids (Tensor): Shape (hypotheses, time), int64: those before the ones to predict.
+        wants_weights (bool): Tell where each step looked, even if that takes longer.
         """
         raise NotImplementedError
 
@@ -112,7 +113,7 @@ class Seq2Seq(nn.Module):
 
         RETURNS (Tensor): Shape (batch, target time, source time), rows adding up to 1.
         """
-        weights = self.write(self.start(source, lengths), inputs).weights
+        weights = self.write(self.start(source, lengths), inputs, wants_weights=True).weights
         assert weights is not None, "the model has no attention"
         return weights
 

@@ -61,7 +61,6 @@ class TransformerSeq2Seq(Seq2Seq):
         self.output = nn.Linear(width, target_size)
         if tied:
             self.output.weight = self.target.weight
-        self.wants_weights = False
 
     def start(self, source: Tensor, lengths: Tensor) -> TransformerState:
         mask = source != self.pad
@@ -73,7 +72,7 @@ class TransformerSeq2Seq(Seq2Seq):
         memories = (layer.remember(states, mask) for layer in layers)
         return TransformerState(tuple(memories), ())
 
-    def write(self, state: TransformerState, ids: Tensor) -> Written:
+    def write(self, state: TransformerState, ids: Tensor, wants_weights: bool = False) -> Written:
         first = state.past[0].keys.shape[2] if state.past else 0
         states = self._embed(self.target, ids, first)
         past, weights = [], None
@@ -81,7 +80,7 @@ class TransformerSeq2Seq(Seq2Seq):
             before = state.past[number] if state.past else None
             last = number == len(self.decoder) - 1
             states, written, weights = layer(
-                states, before, state.memories[number], self.wants_weights and last
+                states, before, state.memories[number], wants_weights and last
             )
             past.append(written)
         new = TransformerState(state.memories, tuple(past))
@@ -89,13 +88,6 @@ class TransformerSeq2Seq(Seq2Seq):
 
     def logits(self, states: Tensor) -> Tensor:
         return self.output(self.dropout(states))
-
-    def look(self, source: Tensor, lengths: Tensor, inputs: Tensor) -> Tensor:
-        self.wants_weights = True
-        try:
-            return super().look(source, lengths, inputs)
-        finally:
-            self.wants_weights = False
 
     @staticmethod
     def select(state: TransformerState, rows: np.ndarray) -> TransformerState:

@@ -61,6 +61,9 @@ stop = []
 num_samples = 1
 beam_size = 1
 length_alpha = 0.7
+coverage_beta = 0.0
+max_length_ratio = 0.0
+min_length_ratio = 0.0
 seed = 0
 
 [scorer]
@@ -176,6 +179,7 @@ class TextGenerator(GeneratingPipe):
         self.name = name
         self.vocabulary = vocabulary
         self.options = options or GenerationOptions()
+        self.options.refuse_translator_options()
         self.generate_text = generate_text
         self.score_text = score_text
         self.batch_symbols = batch_symbols
@@ -376,6 +380,7 @@ class TextGenerator(GeneratingPipe):
         ]
 
     def _search(self, step: Any, options: GenerationOptions) -> Search:
+        options.refuse_translator_options()
         vocabulary = self.vocabulary
         symbols = Symbols(vocabulary.symbols, EOS, (PAD, UNK, BOS), vocabulary.decode)
         return Search(options, step, symbols)

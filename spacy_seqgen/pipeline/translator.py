@@ -1,27 +1,24 @@
 """The component `translator`: from the text of a Doc to a text in another language."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
-from ..generation import GenerationOptions, Search, Symbols
-from ..generation.results import Hypothesis
-from ..models.shim import get_shim
-from ..models.translation import pad_pairs, pad_sources
-from ..outputs import Translation, get_translation, install_extensions, set_translations
-from ..vocabularies import BOS, EOS, PAD, UNK, Vocabulary
-from .alignment import find_owners, find_tokens, pool_attention
+from ..generation import GenerationOptions
+from ..models.translation import pad_pairs
+from ..outputs import install_extensions
+from ..translations import Translation, get_prefix, get_translation, set_translations
+from ..vocabularies import PAD, Vocabulary
 from .base import GeneratingPipe
-from .batches import by_padded_size
 from .segments import Segment, find_segments, join_segments
+from .translating import Sentence, SentenceTranslator
 
 DEFAULT_CONFIG = """
 [model]
@@ -58,6 +55,9 @@ stop = []
 num_samples = 1
 beam_size = 5
 length_alpha = 0.7
+coverage_beta = 0.0
+max_length_ratio = 0.0
+min_length_ratio = 0.0
 seed = 0
 
 [scorer]
@@ -75,6 +75,8 @@ _DEFAULTS = Config().from_str(DEFAULT_CONFIG)
         "target_vocabulary": _DEFAULTS["vocabulary"],
         "generation": _DEFAULTS["generation"],
         "attention": False,
+        "replace_unknown": False,
+        "lexicon": {},
         "batch_symbols": 16384,
         "scorer": _DEFAULTS["scorer"],
     },
@@ -93,6 +95,8 @@ def make_translator(
     target_vocabulary: Vocabulary,
     generation: dict[str, Any],
     attention: bool,
+    replace_unknown: bool,
+    lexicon: dict[str, str],
     batch_symbols: int,
     scorer: Callable | None,
 ) -> "Translator":
@@ -102,6 +106,10 @@ def make_translator(
     source_vocabulary, target_vocabulary (Vocabulary): What its symbols are.
     generation (dict): Options of the search, see `GenerationOptions`.
     attention (bool): Keep where the decoder looked, for each translation.
+    replace_unknown (bool): Where the model writes `<unk>`, put the word of the source that
+        it looked at most (Luong et al. 2015, https://arxiv.org/abs/1410.8206); otherwise
+        it never writes it.
+    lexicon (dict[str, str]): What to put there instead of some words.
     batch_symbols (int): Most symbols of the source computed at once, padding included
         and each counted once for every hypothesis.
     scorer (Callable | None): How to evaluate.
@@ -114,6 +122,8 @@ def make_translator(
         target_vocabulary=target_vocabulary,
         options=GenerationOptions.from_config(generation),
         attention=attention,
+        replace_unknown=replace_unknown,
+        lexicon=lexicon,
         batch_symbols=batch_symbols,
         scorer=scorer,
     )
@@ -138,6 +148,8 @@ class Translator(GeneratingPipe):
         target_vocabulary: Vocabulary,
         options: GenerationOptions | None = None,
         attention: bool = False,
+        replace_unknown: bool = False,
+        lexicon: Mapping[str, str] | None = None,
         batch_symbols: int = 16384,
         scorer: Callable | None = None,
     ):
@@ -151,6 +163,8 @@ class Translator(GeneratingPipe):
         self.target_vocabulary = target_vocabulary
         self.options = options or GenerationOptions(beam_size=5)
         self.attention = attention
+        self.replace_unknown = replace_unknown
+        self.lexicon = dict(lexicon or {})
         self.batch_symbols = batch_symbols
         self.scorer = scorer
         self.cfg: dict[str, Any] = {}
@@ -262,8 +276,12 @@ class Translator(GeneratingPipe):
         docs = list(docs)
         self.check_initialized()
         segments = [find_segments(doc) for doc in docs]
-        places = [(doc, seg) for doc, found in zip(docs, segments, strict=True) for seg in found]
-        translated = iter(self._translate_all(places))
+        places = [
+            self._sentence(doc, segment, number)
+            for doc, found in zip(docs, segments, strict=True)
+            for number, segment in enumerate(found)
+        ]
+        translated = iter(self._translating.translate(places))
         return [
             self._whole(doc, found, [next(translated) for _ in found])
             for doc, found in zip(docs, segments, strict=True)
@@ -293,29 +311,28 @@ class Translator(GeneratingPipe):
                 text,
                 tuple(token for item in best for token in item.tokens),
                 sum(item.log_prob or 0.0 for item in best),
+                tuple(value for item in best for value in item.token_log_probs),
                 "end" if ended else "length",
                 np.concatenate(maps) if maps else None,
             )
         ]
 
-    def _translate_all(self, places: Sequence[tuple[Doc, Segment]]) -> list[list[Translation]]:
-        encode = self.source_vocabulary.encode
-        encoded = [encode(doc.text[seg.start : seg.end]) for doc, seg in places]
-        results: list[list[Translation]] = [[] for _ in places]
-        options = self._options
-        limit = max(1, self.batch_symbols // max(options.beam_size, options.num_samples))
-        for group in by_padded_size([len(e.ids) for e in encoded], limit):
-            sources = [encoded[i].ids for i in group]
-            texts = [places[i][0].text[slice(*places[i][1])] for i in group]
-            found = self._search(sources, texts, options)
-            for i, source, hypotheses in zip(group, sources, found, strict=True):
-                maps = self._look(source, hypotheses)
-                doc, segment = places[i]
-                results[i] = [
-                    self._translation(hypothesis, weights, doc, segment, encoded[i].starts)
-                    for hypothesis, weights in zip(hypotheses, maps, strict=True)
-                ]
-        return results
+    def _sentence(self, doc: Doc, segment: Segment, number: int) -> Sentence:
+        prefix = get_prefix(doc) if number == 0 else ""
+        source = self.source_vocabulary.encode(doc.text[segment.start : segment.end])
+        return Sentence(doc, segment, source, prefix, self.target_vocabulary.encode(prefix).ids)
+
+    @property
+    def _translating(self) -> SentenceTranslator:
+        return SentenceTranslator(
+            self.model,
+            self.target_vocabulary,
+            self._options,
+            self.attention,
+            self.replace_unknown,
+            self.lexicon,
+            self.batch_symbols,
+        )
 
     @property
     def _options(self) -> GenerationOptions:
@@ -324,53 +341,6 @@ class Translator(GeneratingPipe):
         if not self._is_training:
             return self.options
         return GenerationOptions(max_length=self.options.max_length, temperature=0.0)
-
-    def _search(
-        self, sources: Sequence[np.ndarray], texts: Sequence[str], options: GenerationOptions
-    ) -> list[list[Hypothesis]]:
-        vocabulary = self.target_vocabulary
-        symbols = Symbols(vocabulary.symbols, EOS, (PAD, UNK, BOS), vocabulary.decode)
-        with get_shim(self.model).inference() as net:
-
-            def start(rows: Sequence[int]) -> tuple[Any, np.ndarray]:
-                ids, lengths = pad_sources([sources[row] for row in rows])
-                tensor = torch.from_numpy(ids).to(get_shim(self.model).device)
-                state = net.start(tensor, torch.from_numpy(lengths))
-                return state, np.full(len(rows), BOS)
-
-            return Search(options, net.step, symbols, select=net.select).run(start, texts)
-
-    def _look(
-        self, source: np.ndarray, hypotheses: Sequence[Hypothesis]
-    ) -> Iterator[np.ndarray | None]:
-        """Where the decoder looked while it wrote: it reads what it wrote once more."""
-        with get_shim(self.model).inference() as net:
-            for hypothesis in hypotheses:
-                if not self.attention or not net.has_attention or not len(hypothesis.ids):
-                    yield None
-                    continue
-                batch = pad_pairs([source], [hypothesis.ids])
-                tensors = (torch.from_numpy(item) for item in (batch.sources, batch.inputs))
-                ids, inputs = (item.to(get_shim(self.model).device) for item in tensors)
-                weights = net.look(ids, torch.from_numpy(batch.lengths), inputs)
-                # Without the end of the target and of the source.
-                yield weights[0, :-1, :-1].float().cpu().numpy()
-
-    def _translation(
-        self,
-        hypothesis: Hypothesis,
-        weights: np.ndarray | None,
-        doc: Doc,
-        segment: Segment,
-        starts: np.ndarray,
-    ) -> Translation:
-        ids = hypothesis.ids.tolist()
-        text = self.target_vocabulary.decode(ids)
-        tokens, attention = find_tokens(text), None
-        if weights is not None:
-            owners = find_owners(self.target_vocabulary, ids, text)
-            attention = pool_attention(weights, owners, len(tokens), doc, segment.start + starts)
-        return Translation(text, tokens, hypothesis.log_prob, hypothesis.finish_reason, attention)
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Evaluate. See `spacy_seqgen.scorers`."""

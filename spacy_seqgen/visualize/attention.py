@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from spacy.tokens import Doc
 
-from ..outputs import get_translations
+from ..translations import get_translations
 
 
 @dataclass(frozen=True)

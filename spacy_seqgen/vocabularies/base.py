@@ -91,14 +91,19 @@ class Vocabulary:
         lengths = np.array([len(ids) for ids in found], dtype=np.int64)
         return np.concatenate([*found, np.empty(0, np.int64)]), lengths
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """Turn ids into text. `<pad>`, `<s>` and `</s>` vanish, and `<unk>` becomes
-        U+FFFD.
+    def decode(self, ids: Iterable[int], unknown: Iterable[str] = ()) -> str:
+        """Turn ids into text. `<pad>`, `<s>` and `</s>` vanish.
 
         ids (Iterable[int]): The ids.
+        unknown (Iterable[str]): What to write for each `<unk>`, in their order; U+FFFD
+            for those behind the last.
         RETURNS (str): The text.
         """
-        return self.join(filter(None, map(self._shown.__getitem__, ids)))
+        if not unknown:
+            return self.join(filter(None, map(self._shown.__getitem__, ids)))
+        rest = iter(unknown)
+        shown = (next(rest, REPLACEMENT) if i == UNK else self._shown[i] for i in ids)
+        return self.join(filter(None, shown))
 
     def count(self, sources: Iterable[str | Doc]) -> dict[str, int]:
         """How often each symbol occurs, for `build`."""

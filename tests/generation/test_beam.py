@@ -141,3 +141,33 @@ def test_rows_that_finish_early_leave_the_others_alone():
     for row in range(4):
         (alone,) = search.run(lambda rows, row=row: begin([row]), ["q"])
         assert [h.ids.tolist() for h in alone] == [h.ids.tolist() for h in together[row]]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0.1, 1.0, 5.0]), st.integers(1, 4))
+def test_a_wide_beam_finds_the_best_with_a_coverage_penalty(seed, beta, max_length):
+    """Each symbol looks at two places, as a table says; what is added up is rewarded."""
+    table, looks = chain(seed), chain(seed + 1)[:, :2].softmax(1)
+
+    def step(state, ids):
+        last = torch.as_tensor(ids)
+        return table[last], (state[0], state[1] + looks[last])
+
+    def penalty(state):
+        return state[1].clamp(max=1.0).log().sum(1)
+
+    def begin(rows):
+        return (torch.zeros(len(rows), 1), torch.zeros(len(rows), 2)), np.full(len(rows), 2)
+
+    expected = []
+    for score, ids, reason in all_sequences(table, max_length, 0.7):
+        read = [2, *ids] if reason == "end" else [2, *ids[:-1]]
+        seen = sum(looks[i] for i in read)
+        expected.append((score + beta * float(seen.clamp(max=1.0).log().sum()), ids))
+    options = GenerationOptions(
+        beam_size=max(2, 3**max_length), coverage_beta=beta, max_length=max_length
+    )
+    found = Search(options, step, SYMBOLS, coverage=penalty).run(begin, ["x"])[0][0]
+    best = max(expected, key=lambda item: item[0])
+    assert found.score == pytest.approx(best[0], abs=1e-4)
+    assert found.ids.tolist() == best[1]

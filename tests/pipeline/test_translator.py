@@ -5,7 +5,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from thinc.api import fix_random_seed
 
-from spacy_seqgen.outputs import Translation
+from spacy_seqgen.translations import Translation
 
 PAIRS = [
     ("the cat sees the dog", "le chat voit le chien"),

@@ -8,7 +8,8 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
-from spacy_seqgen.outputs import Translation, install_extensions, set_translations
+from spacy_seqgen.outputs import install_extensions
+from spacy_seqgen.translations import Translation, set_translations
 from spacy_seqgen.visualize import get_attention_maps, render, serve
 
 WEIGHTS = np.array([[0.9, 0.1], [0.25, 0.75], [0.0, 0.5]], dtype=np.float16)

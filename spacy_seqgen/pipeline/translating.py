@@ -1,0 +1,221 @@
+"""Translating sentences: from encoded sources to `Translation`s."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from spacy.tokens import Doc
+from thinc.api import Model
+
+from ..generation import GenerationOptions, Search, Symbols
+from ..generation.results import Hypothesis
+from ..models.shim import get_shim
+from ..models.translation import pad_pairs, pad_sources
+from ..modules.coverage import CoverageSteps
+from ..translations import Translation
+from ..vocabularies import BOS, EOS, PAD, UNK, Encoded, Vocabulary
+from .alignment import find_owners, find_tokens, pool_source, pool_target
+from .batches import by_padded_size
+from .segments import Segment
+
+
+@dataclass
+class Sentence:
+    """What is translated at once.
+
+    doc (Doc), segment (Segment): Where it stands.
+    source (Encoded): The source.
+    prefix (str): How the translation begins,
+    forced (np.ndarray): and its ids: shape (symbols,).
+    """
+
+    doc: Doc
+    segment: Segment
+    source: Encoded
+    prefix: str
+    forced: np.ndarray
+
+    @property
+    def text(self) -> str:
+        return self.doc.text[slice(*self.segment)]
+
+
+@dataclass
+class SentenceTranslator:
+    """
+    model (Model[PairBatch, Any]): The encoder-decoder.
+    target (Vocabulary): What it writes.
+    options (GenerationOptions): How to search.
+    attention (bool): Find out where the decoder looked, if the model can tell.
+    replace_unknown (bool): Let it write `<unk>`, and put the word there that it looked at.
+    lexicon (Mapping[str, str]): What to put there instead.
+    batch_symbols (int): Most symbols at once.
+    """
+
+    model: Model
+    target: Vocabulary
+    options: GenerationOptions
+    attention: bool
+    replace_unknown: bool
+    lexicon: Mapping[str, str]
+    batch_symbols: int
+
+    def __post_init__(self) -> None:
+        self.shim = get_shim(self.model)
+        if not self.shim.net.has_attention:
+            wanted = {
+                "replace_unknown": self.replace_unknown,
+                "coverage_beta": self.options.coverage_beta,
+            }
+            for name, value in wanted.items():
+                if value:
+                    raise ValueError(
+                        f"{name} needs a model with attention, and this one has none: switch it "
+                        'off, or train a model whose setting attention is not "none"'
+                    )
+
+    def translate(self, sentences: Sequence[Sentence]) -> list[list[Translation]]:
+        """
+        RETURNS (list[list[Translation]]): Those of each sentence, the best first.
+        """
+        results: list[list[Translation]] = [[] for _ in sentences]
+        for group in self._groups(sentences):
+            members = [sentences[i] for i in group]
+            for i, hypotheses in zip(group, self._search(members), strict=True):
+                maps = self._look(sentences[i].source.ids, hypotheses)
+                results[i] = [
+                    self._translation(hypothesis, weights, sentences[i])
+                    for hypothesis, weights in zip(hypotheses, maps, strict=True)
+                ]
+        return results
+
+    def _groups(self, sentences: Sequence[Sentence]) -> Iterator[list[int]]:
+        """What is searched for together: sentences of similar length, within the limit;
+        of the same length where the options depend on it, and with the same beginning."""
+        options = self.options
+        by_length = bool(options.max_length_ratio or options.min_length_ratio)
+
+        def key(i: int) -> tuple[int, list[int]]:
+            source = sentences[i].source.ids
+            return len(source) if by_length else 0, sentences[i].forced.tolist()
+
+        limit = max(1, self.batch_symbols // max(options.beam_size, options.num_samples))
+        for _, same in groupby(sorted(range(len(sentences)), key=key), key):
+            members = list(same)
+            lengths = [len(sentences[i].source.ids) for i in members]
+            for group in by_padded_size(lengths, limit):
+                yield [members[place] for place in group]
+
+    def _search(self, sentences: Sequence[Sentence]) -> list[list[Hypothesis]]:
+        sources = [sentence.source.ids for sentence in sentences]
+        forced = sentences[0].forced
+        options = self.options.for_source(len(sources[0]))
+        suppress = (PAD, BOS) if self.replace_unknown else (PAD, UNK, BOS)
+        symbols = Symbols(self.target.symbols, EOS, suppress, self.target.decode)
+        with self.shim.inference() as net:
+            steps = CoverageSteps(net) if options.coverage_beta else None
+
+            def start(rows: Sequence[int]) -> tuple[Any, np.ndarray]:
+                ids, lengths = pad_sources([sources[row] for row in rows])
+                tensor = torch.from_numpy(ids).to(self.shim.device)
+                state = net.start(tensor, torch.from_numpy(lengths))
+                last = BOS
+                if len(forced):
+                    given = torch.tensor([[BOS, *forced[:-1]]] * len(rows), device=tensor.device)
+                    state, last = net.write(state, given).state, int(forced[-1])
+                if steps:
+                    state = steps.start(state, tensor)
+                return state, np.full(len(rows), last)
+
+            search = Search(
+                options,
+                (steps or net).step,
+                symbols,
+                select=(steps or net).select,
+                coverage=steps.penalty if steps else None,
+            )
+            found = search.run(start, [sentence.text for sentence in sentences])
+            return self._with_forced(net, sources, forced, found) if len(forced) else found
+
+    def _with_forced(
+        self,
+        net: Any,
+        sources: Sequence[np.ndarray],
+        forced: np.ndarray,
+        found: list[list[Hypothesis]],
+    ) -> list[list[Hypothesis]]:
+        """Put what was given before what was found."""
+        batch = pad_pairs(sources, [forced] * len(sources))
+        arrays = batch.sources, batch.inputs, batch.targets
+        ids, inputs, targets = (torch.from_numpy(item).to(self.shim.device) for item in arrays)
+        nll, _ = net.read(ids, torch.from_numpy(batch.lengths), inputs, targets)
+        given = -nll[:, : len(forced)].float().cpu().numpy()
+        return [
+            [
+                replace(
+                    item,
+                    ids=np.concatenate([forced, item.ids]),
+                    log_probs=np.concatenate([log_probs, item.log_probs]),
+                )
+                for item in items
+            ]
+            for items, log_probs in zip(found, given, strict=True)
+        ]
+
+    def _look(
+        self, source: np.ndarray, hypotheses: Sequence[Hypothesis]
+    ) -> Iterator[np.ndarray | None]:
+        """Where the decoder looked while it wrote: it reads what it wrote once more."""
+        wanted = self.attention or self.replace_unknown
+        with self.shim.inference() as net:
+            for hypothesis in hypotheses:
+                if not wanted or not net.has_attention or not len(hypothesis.ids):
+                    yield None
+                    continue
+                batch = pad_pairs([source], [hypothesis.ids])
+                tensors = (torch.from_numpy(item) for item in (batch.sources, batch.inputs))
+                ids, inputs = (item.to(self.shim.device) for item in tensors)
+                weights = net.look(ids, torch.from_numpy(batch.lengths), inputs)
+                # Without the end of the target and of the source.
+                yield weights[0, :-1, :-1].float().cpu().numpy()
+
+    def _translation(
+        self, hypothesis: Hypothesis, weights: np.ndarray | None, sentence: Sentence
+    ) -> Translation:
+        ids = hypothesis.ids.tolist()
+        looked, unknown = None, []
+        if weights is not None:
+            doc, starts = sentence.doc, sentence.segment.start + sentence.source.starts
+            looked = pool_source(weights, doc, starts)
+            if self.replace_unknown:
+                unknown = self._replacements(ids, looked, doc)
+        pieces = [self.target.decode(ids[: n + 1], unknown) for n in range(len(ids))]
+        # What was given is written as it was given, whatever the vocabulary makes of it.
+        known = len(pieces[len(sentence.forced) - 1]) if len(sentence.forced) else 0
+        pieces = [sentence.prefix + piece[known:] for piece in pieces]
+        text = pieces[-1] if pieces else ""
+        tokens = find_tokens(text)
+        owners = find_owners(pieces, text)
+        log_probs, shown = np.zeros(len(tokens)), owners >= 0
+        np.add.at(log_probs, owners[shown], hypothesis.log_probs[: len(ids)][shown])
+        return Translation(
+            text,
+            tokens,
+            hypothesis.log_prob,
+            tuple(log_probs.tolist()),
+            hypothesis.finish_reason,
+            pool_target(looked, owners, len(tokens))
+            if self.attention and looked is not None
+            else None,
+        )
+
+    def _replacements(self, ids: Sequence[int], looked: np.ndarray, doc: Doc) -> list[str]:
+        """For each `<unk>` what the lexicon has for the word looked at, or the word."""
+        found = []
+        for place in np.flatnonzero(np.array(ids) == UNK).tolist():
+            word = doc[int(looked[place].argmax())].text
+            found.append(self.lexicon.get(word, self.lexicon.get(word.lower(), word)))
+        return found

@@ -1,0 +1,138 @@
+"""Translations of a Doc: what a `translator` writes, and what it learns from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+from spacy.language import Language
+from spacy.tokens import Doc, Span, Token
+from spacy.util import get_words_and_spaces
+
+TRANSLATIONS = "spacy_seqgen.translations"
+PREFIX = "spacy_seqgen.translation_prefix"
+
+
+@dataclass(frozen=True, eq=False)
+class Translation:
+    """A text in another language for the text of a Doc.
+
+    text (str): The translation.
+    tokens (tuple[str, ...]): Its words and marks.
+    log_prob (float | None): Natural logarithm of the probability that the model gives to
+        it; None for one that was given and not made.
+    token_log_probs (tuple[float, ...]): The same for each of `tokens`. The end and what
+        stands between tokens make up the rest of `log_prob`.
+    finish_reason (str | None): "end" (the model ended the text) or "length" (`max_length`
+        was reached); None for one that was given.
+    attention (np.ndarray | None): Shape (tokens, tokens of the Doc), float16: where the
+        decoder looked. What is missing from a row's sum to 1 went to the end of the
+        sentence.
+    doc (Doc | None): What was translated.
+    """
+
+    text: str
+    tokens: tuple[str, ...] = ()
+    log_prob: float | None = None
+    token_log_probs: tuple[float, ...] = ()
+    finish_reason: str | None = None
+    attention: np.ndarray | None = None
+    doc: Doc | None = field(default=None, repr=False)
+
+    def align(self, source: Token | Span) -> list[int]:
+        """Which tokens of the translation were written looking at a part of the Doc more
+        than at any other token.
+
+        source (Token | Span): A part of the Doc that was translated.
+        RETURNS (list[int]): Places in `tokens`.
+        RAISES (ValueError): If attention was not kept.
+        """
+        first, last = _bounds(source)
+        return [n for n, place in enumerate(self.source_of()) if first <= place < last]
+
+    def align_target(self, target: Token | Span | int) -> list[Span]:
+        """The other way: which parts of the Doc a part of the translation was written
+        looking at.
+
+        target (Token | Span | int): A part of the Doc that `as_doc` makes, or a place in
+            `tokens`.
+        RETURNS (list[Span]): Parts of the Doc, in its order, none beside another.
+        RAISES (ValueError): If attention was not kept, or the Doc is not known.
+        """
+        if self.doc is None:
+            raise ValueError("The Doc is not known: take the translation from doc._.translations")
+        first, last = (target, target + 1) if isinstance(target, int) else _bounds(target)
+        places = sorted(set(self.source_of()[first:last]))
+        spans: list[Span] = []
+        for place in places:
+            begin = place
+            if spans and spans[-1].end == place:
+                begin = spans.pop().start
+            spans.append(self.doc[begin : place + 1])
+        return spans
+
+    def source_of(self) -> list[int]:
+        """For each token of the translation, the token of the Doc looked at most.
+
+        RAISES (ValueError): If attention was not kept.
+        """
+        if self.attention is None:
+            raise ValueError(
+                "There is no attention to align with: the model has none, or the setting "
+                "attention of the translator is false"
+            )
+        return self.attention.argmax(1).tolist()
+
+    def as_doc(self, nlp: Language) -> Doc:
+        """The translation as a Doc, with a token for each of `tokens`, for a pipeline of
+        its language: `nlp(translation.as_doc(nlp))`.
+
+        nlp (Language): A pipeline of the language of the translation.
+        """
+        return Doc(nlp.vocab, *get_words_and_spaces(self.tokens, self.text))
+
+
+def _bounds(part: Token | Span) -> tuple[int, int]:
+    return (part.i, part.i + 1) if isinstance(part, Token) else (part.start, part.end)
+
+
+_STORED = [item.name for item in fields(Translation) if item.name != "doc"]
+_TUPLES = ("tokens", "token_log_probs")
+
+
+def set_translations(doc: Doc, translations: Sequence[Translation]) -> None:
+    doc.user_data[TRANSLATIONS] = [
+        {name: _plain(getattr(item, name)) for name in _STORED} for item in translations
+    ]
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def get_translations(doc: Doc) -> list[Translation]:
+    stored = doc.user_data.get(TRANSLATIONS, ())
+    return [
+        Translation(**{**item, **{name: tuple(item[name]) for name in _TUPLES}}, doc=doc)
+        for item in stored
+    ]
+
+
+def set_translation(doc: Doc, text: str) -> None:
+    """Give a Doc a translation, for training."""
+    set_translations(doc, [Translation(text)])
+
+
+def get_translation(doc: Doc) -> str | None:
+    stored = doc.user_data.get(TRANSLATIONS)
+    return stored[0]["text"] if stored else None
+
+
+def set_prefix(doc: Doc, text: str) -> None:
+    """Say how the translation of a Doc has to begin."""
+    if not isinstance(text, str):
+        raise ValueError(f"A translation begins with a string, not with {text!r}")
+    doc.user_data[PREFIX] = text
+
+
+def get_prefix(doc: Doc) -> str:
+    return doc.user_data.get(PREFIX, "")

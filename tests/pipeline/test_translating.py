@@ -1,0 +1,201 @@
+"""What a user can ask of a translation, and what a translation can tell."""
+
+import numpy as np
+import pytest
+import spacy
+from spacy.tokens import Doc, DocBin
+
+from spacy_seqgen.generation import GenerationOptions
+from spacy_seqgen.translations import Translation, set_translations
+
+from .test_translator import PAIRS, make_nlp
+
+WORDS = {"@misc": "spacy-seqgen.Words.v1", "min_count": 2}
+MORE = [
+    *PAIRS,
+    ("the cat sees Rex", "le chat voit Rex"),
+    ("Bello sees the cat", "Bello voit le chat"),
+    ("Tom sleeps", "Tom dort"),
+    ("the dog sees Minka", "le chien voit Minka"),
+    ("Anna sleeps", "Anna dort"),
+]
+
+
+@pytest.fixture(scope="module")
+def subwords():
+    return make_nlp(steps=120, attention=True)
+
+
+@pytest.fixture(scope="module")
+def words():
+    return make_nlp(steps=200, attention=True, vocabulary=WORDS, pairs=MORE)
+
+
+@pytest.fixture
+def pipe(subwords, monkeypatch):
+    found = subwords.get_pipe("translator")
+    monkeypatch.setattr(found, "_is_training", False)
+    monkeypatch.setattr(found, "options", GenerationOptions(max_length=30, beam_size=3))
+    return found
+
+
+def copying(nlp, monkeypatch, **lexicon):
+    pipe = nlp.get_pipe("translator")
+    monkeypatch.setattr(pipe, "replace_unknown", True)
+    monkeypatch.setattr(pipe, "lexicon", lexicon)
+    return nlp
+
+
+def test_unknown_words_are_never_written_by_default(words):
+    assert "\ufffd" not in words("Felix sleeps")._.translation
+
+
+def test_unknown_words_are_copied(words, monkeypatch):
+    nlp = copying(words, monkeypatch)
+    assert nlp("Felix sleeps")._.translation == "Felix dort"
+    assert nlp("the cat sees Felix")._.translation == "le chat voit Felix"
+    assert nlp("Felix sleeps")._.translations[0].tokens == ("Felix", "dort")
+
+
+def test_unknown_words_are_looked_up(words, monkeypatch):
+    nlp = copying(words, monkeypatch, Felix="Félix", anna="Anne")
+    assert nlp("Felix sleeps\nAnna sleeps")._.translation == "Félix dort\nAnne dort"
+
+
+def test_replacing_needs_attention():
+    nlp = make_nlp(model={"attention": "none"}, replace_unknown=True)
+    with pytest.raises(ValueError, match="replace_unknown needs a model with attention"):
+        nlp("the cat")
+
+
+def test_coverage_needs_attention():
+    nlp = make_nlp(model={"attention": "none"}).from_bytes(
+        make_nlp(model={"attention": "none"}).to_bytes()
+    )
+    nlp.get_pipe("translator").options = GenerationOptions(beam_size=2, coverage_beta=0.2)
+    with pytest.raises(ValueError, match="coverage_beta needs a model with attention"):
+        nlp("the cat")
+
+
+@pytest.mark.parametrize("transformer", [False, True])
+def test_a_coverage_penalty_does_not_depend_on_the_batch(transformer):
+    kind = {
+        "@architectures": "spacy-seqgen.TransformerSeq2Seq.v1",
+        "width": 16, "num_layers": 1, "num_heads": 2, "inner_size": 16,
+    }  # fmt: skip
+    nlp = make_nlp(steps=20, **({"transformer": kind} if transformer else {}))
+    pipe = nlp.get_pipe("translator")
+    pipe._is_training = False
+    texts = [text for text, _ in PAIRS] + ["dog", "the the cat"]
+    pipe.options = GenerationOptions(max_length=12, beam_size=3)
+    plain = [doc._.translation for doc in nlp.pipe(texts)]
+    pipe.options = GenerationOptions(max_length=12, beam_size=3, coverage_beta=3.0)
+    together = [doc._.translation for doc in nlp.pipe(texts)]
+    assert together == [nlp(text)._.translation for text in texts]
+    assert together != plain
+
+
+def test_lengths_relative_to_the_source(subwords, pipe):
+    encode = subwords.get_pipe("translator").source_vocabulary.encode
+    written = subwords.get_pipe("translator").target_vocabulary.encode
+    texts = [text for text, _ in PAIRS]
+    pipe.options = GenerationOptions(max_length=100, max_length_ratio=0.5, beam_size=2)
+    for doc in subwords.pipe(texts):
+        longest = int(np.ceil(len(encode(doc.text).ids) / 2))
+        assert len(written(doc._.translation).ids) <= longest
+        assert doc._.translations[0].finish_reason == "length"
+    pipe.options = GenerationOptions(max_length=100, min_length_ratio=4.0, beam_size=2)
+    for doc in subwords.pipe(texts):
+        assert len(doc._.translation) > len(doc.text)
+
+
+def test_a_translation_that_has_to_begin_in_some_way(subwords, pipe):
+    docs = [
+        subwords.make_doc(text) for text in ("the black cat", "the cat sleeps", "the black cat")
+    ]
+    docs[0]._.translation_prefix = "le chien"
+    found = list(subwords.pipe(docs))
+    assert found[0]._.translation.startswith("le chien")
+    assert [doc._.translation for doc in found[1:]] == ["le chat dort", "le chat noir"]
+    best = found[0]._.translations[0]
+    assert best.tokens[:2] == ("le", "chien")
+    assert best.attention.shape == (len(best.tokens), 3)
+    # It costs something to write what the model would not have written.
+    assert best.log_prob < found[2]._.translations[0].log_prob - 1
+
+
+def test_a_beginning_with_unknown_words_is_kept(subwords, pipe):
+    doc = subwords.make_doc("the black cat\nthe cat sleeps")
+    doc._.translation_prefix = "Ж漢 chat"
+    first, second = subwords(doc)._.translation.split("\n")
+    assert first.startswith("Ж漢 chat")
+    assert second == "le chat dort"
+    with pytest.raises(ValueError, match="begins with a string"):
+        doc._.translation_prefix = 3
+
+
+def test_the_beginning_may_be_everything(subwords, pipe):
+    doc = subwords.make_doc("the black cat")
+    doc._.translation_prefix = "le chat noir"
+    assert subwords(doc)._.translation == "le chat noir"
+
+
+def test_probabilities_of_tokens(subwords, pipe):
+    best = subwords("the black cat")._.translations[0]
+    assert len(best.token_log_probs) == len(best.tokens) == 3
+    assert all(value < 0 for value in best.token_log_probs)
+    assert best.log_prob <= sum(best.token_log_probs) <= 0
+
+
+def test_alignment_goes_both_ways(subwords, pipe):
+    doc = subwords("the black cat\nthe cat sleeps")
+    best = doc._.translations[0]
+    target = best.as_doc(spacy.blank("fr"))
+    assert target.text == best.text == "le chat noir\nle chat dort"
+    assert [token.text for token in target if not token.is_space] == list(best.tokens)
+    for place in range(len(best.tokens)):
+        (span,) = best.align_target(place)
+        assert place in best.align(span)
+        assert span.doc is doc
+    spans = best.align_target(target[0:3])
+    assert {token.i for span in spans for token in span} == set(best.source_of()[:3])
+
+
+def test_neighbours_are_one_span():
+    doc = Doc(spacy.blank("en").vocab, words=list("abcd"))
+    weights = np.array([[0.9, 0, 0, 0], [0, 0.8, 0, 0], [0, 0, 0, 0.7]], dtype=np.float16)
+    set_translations(doc, [Translation("x y z", ("x", "y", "z"), attention=weights)])
+    best = doc._.translations[0]
+    target = best.as_doc(spacy.blank("fr"))
+    assert [span.text for span in best.align_target(target[:])] == ["a b", "d"]
+    assert best.align(doc[1:4]) == [1, 2]
+    with pytest.raises(ValueError, match="Doc is not known"):
+        Translation("x", ("x",), attention=weights).align_target(0)
+
+
+def test_everything_survives_a_docbin(subwords, pipe):
+    doc = subwords("the black cat")
+    stored = DocBin(docs=[doc], store_user_data=True).to_bytes()
+    copy = next(DocBin().from_bytes(stored).get_docs(subwords.vocab))
+    one, two = copy._.translations[0], doc._.translations[0]
+    assert one.token_log_probs == two.token_log_probs
+    assert [span.text for span in one.align_target(0)] == [s.text for s in two.align_target(0)]
+
+
+def test_language_models_have_no_source():
+    nlp = spacy.blank("en")
+    with pytest.raises(ValueError, match="max_length_ratio is for translators"):
+        nlp.add_pipe("text_generator", config={"generation": {"max_length_ratio": 2.0}})
+
+
+@pytest.mark.parametrize(
+    "options,message",
+    [
+        ({"coverage_beta": 0.2}, "coverage_beta belongs to beam search"),
+        ({"coverage_beta": -1.0, "beam_size": 2}, "coverage_beta must be"),
+        ({"max_length_ratio": 1.0, "min_length_ratio": 2.0}, "must not exceed max_length_ratio"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        GenerationOptions(**options)
