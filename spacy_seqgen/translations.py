@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from spacy.language import Language
@@ -10,6 +11,8 @@ from spacy.util import get_words_and_spaces
 
 TRANSLATIONS = "spacy_seqgen.translations"
 PREFIX = "spacy_seqgen.translation_prefix"
+
+Block = tuple[int, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +27,9 @@ class Translation:
         stands between tokens make up the rest of `log_prob`.
     finish_reason (str | None): "end" (the model ended the text) or "length" (`max_length`
         was reached); None for one that was given.
-    attention (np.ndarray | None): Shape (tokens, tokens of the Doc), float16: where the
-        decoder looked. What is missing from a row's sum to 1 went to the end of the
-        sentence.
+    blocks (tuple[Block, ...] | None): Where the decoder looked, piece by piece: the first
+        token of the Doc in the piece, and an array of shape (tokens of the translation,
+        tokens of the Doc), float16. See `attention`.
     doc (Doc | None): What was translated.
     """
 
@@ -35,8 +38,24 @@ class Translation:
     log_prob: float | None = None
     token_log_probs: tuple[float, ...] = ()
     finish_reason: str | None = None
-    attention: np.ndarray | None = None
+    blocks: tuple[Block, ...] | None = None
     doc: Doc | None = field(default=None, repr=False)
+
+    @property
+    def attention(self) -> np.ndarray | None:
+        """Where the decoder looked: shape (tokens, tokens of the Doc), float16, or None if
+        it was not kept. What is missing from a row's sum to 1 went to the end of the
+        sentence."""
+        if self.blocks is None:
+            return None
+        width = max((first + weights.shape[1] for first, weights in self.blocks), default=0)
+        width = width if self.doc is None else len(self.doc)
+        whole = np.zeros((sum(len(weights) for _, weights in self.blocks), width), np.float16)
+        row = 0
+        for first, weights in self.blocks:
+            whole[row : row + len(weights), first : first + weights.shape[1]] = weights
+            row += len(weights)
+        return whole
 
     def align(self, source: Token | Span) -> list[int]:
         """Which tokens of the translation were written looking at a part of the Doc more
@@ -75,12 +94,13 @@ class Translation:
 
         RAISES (ValueError): If attention was not kept.
         """
-        if self.attention is None:
+        if self.blocks is None:
             raise ValueError(
                 "There is no attention to align with: the model has none, or the setting "
                 "attention of the translator is false"
             )
-        return self.attention.argmax(1).tolist()
+        parts = [first + weights.argmax(1) for first, weights in self.blocks if len(weights)]
+        return np.concatenate([*parts, np.empty(0, np.int64)]).tolist()
 
     def as_doc(self, nlp: Language) -> Doc:
         """The translation as a Doc, with a token for each of `tokens`, for a pipeline of
@@ -110,11 +130,15 @@ def _plain(value: object) -> object:
 
 
 def get_translations(doc: Doc) -> list[Translation]:
-    stored = doc.user_data.get(TRANSLATIONS, ())
-    return [
-        Translation(**{**item, **{name: tuple(item[name]) for name in _TUPLES}}, doc=doc)
-        for item in stored
-    ]
+    return [_restored(item, doc) for item in doc.user_data.get(TRANSLATIONS, ())]
+
+
+def _restored(item: dict[str, Any], doc: Doc) -> Translation:
+    tuples = {name: tuple(item[name]) for name in _TUPLES}
+    blocks = item["blocks"]
+    if blocks is not None:
+        blocks = tuple((first, weights) for first, weights in blocks)
+    return Translation(**{**item, **tuples, "blocks": blocks}, doc=doc)
 
 
 def set_translation(doc: Doc, text: str) -> None:

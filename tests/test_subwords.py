@@ -95,3 +95,17 @@ def test_damaged_data(vocabulary, change, message):
 def test_no_text():
     with pytest.raises(ValueError, match="no text"):
         Subwords().build({})
+
+
+def test_dropout_cuts_words_in_many_ways_in_training_only():
+    text = "The weather is fine."
+    vocabulary = make_subwords(dropout=0.5)
+    plain = vocabulary.encode(text).ids.tolist()
+    ways = {tuple(vocabulary.sample(text).ids.tolist()) for _ in range(50)}
+    assert len(ways) > 5
+    assert {vocabulary.decode(way) for way in ways} == {text}
+    assert all(vocabulary.encode(text).ids.tolist() == plain for _ in range(20))
+    loaded = Subwords().from_bytes(vocabulary.to_bytes())
+    assert loaded.dropout == 0.5
+    with pytest.raises(ValueError, match="dropout must be"):
+        Subwords(dropout=1.0)

@@ -1,13 +1,14 @@
 """Transformer models for the `translator`."""
 
 from functools import partial
+from typing import Any
 
 from thinc.api import Model
 
 from ..modules.transformer_seq2seq import TransformerSeq2Seq
 from .precision import check_precision
-from .torch_model import TorchSettings, make_torch_model
-from .translation import check_label_smoothing, check_sizes, forward
+from .torch_model import TorchSettings
+from .translation import check_label_smoothing, check_sizes, make_seq2seq_model
 
 
 def build_transformer_seq2seq(
@@ -17,6 +18,7 @@ def build_transformer_seq2seq(
     inner_size: int = 512,
     tied: bool = True,
     label_smoothing: float = 0.1,
+    teacher_forcing: Any = 1.0,
     dropout: float | None = None,
     precision: str = "auto",
 ) -> Model:
@@ -31,6 +33,7 @@ def build_transformer_seq2seq(
     tied (bool): Use the target embeddings as weights of the softmax.
     label_smoothing (float): Share of the probability that training spreads over all
         symbols.
+    teacher_forcing (float | Iterator[float]): As for `RecurrentSeq2Seq.v1`.
     dropout (float | None): Dropout on embeddings, inside and after each sub-layer, and
         before the softmax. None takes the rate from `[training] dropout`.
     precision (str): "fp32", "bf16", or "auto": bf16 where the device computes it.
@@ -47,4 +50,4 @@ def build_transformer_seq2seq(
     check_precision(precision)
     make = partial(TransformerSeq2Seq, **sizes, tied=tied, label_smoothing=label_smoothing)
     settings = TorchSettings(make, precision, dropout)
-    return make_torch_model("transformer_seq2seq", forward, settings, dims=("nI", "nO"))
+    return make_seq2seq_model("transformer_seq2seq", settings, teacher_forcing)

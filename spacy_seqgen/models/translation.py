@@ -15,6 +15,7 @@ from ..vocabularies import BOS, EOS, PAD
 from .language_model import no_backprop
 from .precision import check_precision
 from .shim import get_shim
+from .teacher_forcing import TeacherForcing
 from .torch_model import TorchSettings, make_torch_model, set_dropout
 
 
@@ -63,6 +64,7 @@ def build_recurrent_seq2seq(
     input_feeding: bool = False,
     tied: bool = True,
     label_smoothing: float = 0.1,
+    teacher_forcing: Any = 1.0,
     dropout: float | None = None,
     precision: str = "auto",
 ) -> Model:
@@ -82,6 +84,11 @@ def build_recurrent_seq2seq(
     tied (bool): Use the target embeddings as weights of the softmax.
     label_smoothing (float): Share of the probability that training spreads over all
         symbols.
+    teacher_forcing (float | Iterator[float]): Share of the symbols before the one to
+        predict that are the true ones in training, or a schedule of it; the others are
+        what the model predicts itself (scheduled sampling, Bengio et al. 2015,
+        https://arxiv.org/abs/1506.03099; in two passes, Mihaylova and Martins 2019,
+        https://arxiv.org/abs/1906.07651).
     dropout (float | None): Dropout on embeddings, between layers and before the softmax.
         None takes the rate from `[training] dropout`.
     precision (str): "fp32", "bf16", or "auto": bf16 where the device computes it.
@@ -114,7 +121,18 @@ def build_recurrent_seq2seq(
         label_smoothing=label_smoothing,
     )
     settings = TorchSettings(make, precision, dropout)
-    return make_torch_model("recurrent_seq2seq", forward, settings, dims=("nI", "nO"))
+    return make_seq2seq_model("recurrent_seq2seq", settings, teacher_forcing)
+
+
+def make_seq2seq_model(name: str, settings: TorchSettings, teacher_forcing: Any) -> Model:
+    """The Thinc model around an encoder-decoder."""
+    return make_torch_model(
+        name,
+        forward,
+        settings,
+        dims=("nI", "nO"),
+        teacher_forcing=TeacherForcing(teacher_forcing),
+    )
 
 
 def check_sizes(sizes: dict[str, int]) -> None:
@@ -139,7 +157,8 @@ def forward(model: Model, batch: PairBatch, is_train: bool) -> tuple[Any, Callab
         with shim.inference() as net:
             return net.read(sources, lengths, inputs, targets), no_backprop
     set_dropout(model, shim.net)
-    (losses, nll), torch_backprop = shim.train_step(sources, lengths, inputs, targets)
+    share = model.attrs["teacher_forcing"].at(shim.native.updates)
+    (losses, nll), torch_backprop = shim.train_step(sources, lengths, inputs, targets, share)
 
     def backprop(d_losses: np.ndarray) -> PairBatch:
         torch_backprop(torch.from_numpy(d_losses))

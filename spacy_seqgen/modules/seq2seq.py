@@ -76,22 +76,40 @@ class Seq2Seq(nn.Module):
                 module.dropout = rate if module.num_layers > 1 else 0.0
 
     def forward(
-        self, source: Tensor, lengths: Tensor, inputs: Tensor, targets: Tensor
+        self,
+        source: Tensor,
+        lengths: Tensor,
+        inputs: Tensor,
+        targets: Tensor,
+        teacher_forcing: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
-        """Losses for training, with teacher forcing.
+        """Losses for training.
 
         source (Tensor), lengths (Tensor): As for `start`.
         inputs, targets (Tensor): Shape (batch, time), int64, padded at the end.
+        teacher_forcing (float): Share of the inputs that are used; the others are
+            replaced by what the model predicts when it is given all of them.
         RETURNS (tuple[Tensor, Tensor]): Shape (batch,) both: the loss, label smoothing
             included, and the negative log-likelihood without; both in nats.
         """
-        states = self.write(self.start(source, lengths), inputs).states
+        state = self.start(source, lengths)
+        if teacher_forcing < 1:
+            inputs = self._mix(state, inputs, teacher_forcing)
+        states = self.write(state, inputs).states
         real = targets != self.pad
         logits = self.logits(states[real]).float()
         loss, nll = smoothed_cross_entropy(logits, targets[real], self.label_smoothing)
         rows = torch.nonzero(real)[:, 0]
         zeros = loss.new_zeros(len(targets))
         return zeros.index_add(0, rows, loss), zeros.index_add(0, rows, nll)
+
+    @torch.no_grad()
+    def _mix(self, state: Any, inputs: Tensor, share: float) -> Tensor:
+        predicted = self.logits(self.write(state, inputs).states).argmax(-1)
+        own = torch.rand(inputs.shape, device=inputs.device) >= share
+        own &= inputs != self.pad
+        own[:, 0] = False  # before the first symbol nothing was predicted
+        return torch.where(own, predicted.roll(1, 1), inputs)
 
     def read(
         self, source: Tensor, lengths: Tensor, inputs: Tensor, targets: Tensor

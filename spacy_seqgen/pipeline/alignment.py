@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from spacy.tokens import Doc
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
@@ -29,17 +28,16 @@ def find_owners(pieces: Sequence[str], text: str) -> np.ndarray:
     return owner_of_char[np.maximum(ends - 1, 0)]
 
 
-def pool_source(weights: np.ndarray, doc: Doc, starts: np.ndarray) -> np.ndarray:
-    """Attention to the tokens of a Doc: the sum over their symbols.
+def pool_source(weights: np.ndarray, starts: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    """Attention to the tokens of a piece of a Doc: the sum over their symbols.
 
     weights (np.ndarray): Shape (target symbols, source symbols).
-    doc (Doc): The source.
     starts (np.ndarray): Shape (source symbols,): where in the Doc's text each begins.
-    RETURNS (np.ndarray): Shape (target symbols, len(doc)), float32.
+    begins (np.ndarray): Shape (tokens,): where each token begins.
+    RETURNS (np.ndarray): Shape (target symbols, tokens), float32.
     """
-    begins = np.array([token.idx for token in doc], dtype=np.int64)
     owners = np.maximum(np.searchsorted(begins, starts, side="right") - 1, 0)
-    pooled = np.zeros((len(weights), len(doc)), dtype=np.float32)
+    pooled = np.zeros((len(weights), len(begins)), dtype=np.float32)
     np.add.at(pooled.T, owners, weights.T)
     return pooled
 

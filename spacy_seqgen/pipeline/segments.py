@@ -1,9 +1,19 @@
 """Cutting a Doc into what is translated at once, and putting translations together."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from spacy.tokens import Doc
+
+# Where a long line may be cut, from the best place to the worst: behind the end of a
+# sentence, behind another mark, between words.
+_CUTS = [
+    re.compile(r"[.!?…。！？]['\"”’»)\]]*(?=\s|$)|[。！？]"),
+    re.compile(r"[,;:–—、；：](?=\s|$)|[、；：]"),
+    re.compile(r"(?=\s)"),
+]
+_SHOWN = re.compile(r"\S")
 
 
 class Segment(NamedTuple):
@@ -14,14 +24,23 @@ class Segment(NamedTuple):
     end: int
 
 
-def find_segments(doc: Doc) -> list[Segment]:
+def find_segments(doc: Doc, longest: int = 0) -> list[Segment]:
     """The sentences of a Doc where they are known, else its lines. Empty ones are left
-    out."""
+    out.
+
+    doc (Doc): The Doc.
+    longest (int): What has more characters is cut into pieces: behind the end of a
+        sentence, else behind a comma, else between words, else anywhere. 0 for no limit.
+    """
+    text = doc.text
     if doc.has_annotation("SENT_START"):
         bounds = [(sent.start_char, sent.end_char) for sent in doc.sents]
     else:
-        bounds = [(0, len(doc.text))]
-    return [segment for start, end in bounds for segment in _lines(doc.text, start, end)]
+        bounds = [(0, len(text))]
+    lines = [segment for start, end in bounds for segment in _lines(text, start, end)]
+    if not longest:
+        return lines
+    return [piece for line in lines for piece in _pieces(text, line, longest)]
 
 
 def _lines(text: str, start: int, end: int) -> Iterator[Segment]:
@@ -31,6 +50,24 @@ def _lines(text: str, start: int, end: int) -> Iterator[Segment]:
             first = start + len(line) - len(line.lstrip())
             yield Segment(first, first + len(shown))
         start += len(line)
+
+
+def _pieces(text: str, line: Segment, longest: int) -> Iterator[Segment]:
+    start = line.start
+    while line.end - start > longest:
+        part = text[start : start + longest]
+        # A cut in the first half would leave a piece too short to be worth it.
+        ends = (
+            match.end()
+            for cut in _CUTS
+            for match in reversed(list(cut.finditer(part)))
+            if match.end() > longest // 2
+        )
+        end = start + next(ends, longest)
+        yield Segment(start, start + len(text[start:end].rstrip()))
+        shown = _SHOWN.search(text, end, line.end)  # there is one: a line ends with it
+        start = shown.start() if shown else line.end
+    yield Segment(start, line.end)
 
 
 def join_segments(text: str, segments: Sequence[Segment], translations: Sequence[str]) -> str:

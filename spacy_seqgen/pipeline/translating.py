@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from spacy.tokens import Doc
+from spacy.tokens import Span
 from thinc.api import Model
 
 from ..generation import GenerationOptions, Search, Symbols
@@ -19,28 +19,26 @@ from ..translations import Translation
 from ..vocabularies import BOS, EOS, PAD, UNK, Encoded, Vocabulary
 from .alignment import find_owners, find_tokens, pool_source, pool_target
 from .batches import by_padded_size
-from .segments import Segment
 
 
 @dataclass
 class Sentence:
     """What is translated at once.
 
-    doc (Doc), segment (Segment): Where it stands.
-    source (Encoded): The source.
+    span (Span): Its tokens.
+    text (str): Its text.
+    start (int): Where that begins in the text of the Doc.
+    source (Encoded): Its symbols.
     prefix (str): How the translation begins,
     forced (np.ndarray): and its ids: shape (symbols,).
     """
 
-    doc: Doc
-    segment: Segment
+    span: Span
+    text: str
+    start: int
     source: Encoded
     prefix: str
     forced: np.ndarray
-
-    @property
-    def text(self) -> str:
-        return self.doc.text[slice(*self.segment)]
 
 
 @dataclass
@@ -186,12 +184,13 @@ class SentenceTranslator:
         self, hypothesis: Hypothesis, weights: np.ndarray | None, sentence: Sentence
     ) -> Translation:
         ids = hypothesis.ids.tolist()
-        looked, unknown = None, []
+        looked, unknown, span = None, [], sentence.span
         if weights is not None:
-            doc, starts = sentence.doc, sentence.segment.start + sentence.source.starts
-            looked = pool_source(weights, doc, starts)
+            starts = sentence.start + sentence.source.starts
+            begins = np.array([token.idx for token in span], dtype=np.int64)
+            looked = pool_source(weights, starts, begins)
             if self.replace_unknown:
-                unknown = self._replacements(ids, looked, doc)
+                unknown = self._replacements(ids, looked, span)
         pieces = [self.target.decode(ids[: n + 1], unknown) for n in range(len(ids))]
         # What was given is written as it was given, whatever the vocabulary makes of it.
         known = len(pieces[len(sentence.forced) - 1]) if len(sentence.forced) else 0
@@ -201,21 +200,22 @@ class SentenceTranslator:
         owners = find_owners(pieces, text)
         log_probs, shown = np.zeros(len(tokens)), owners >= 0
         np.add.at(log_probs, owners[shown], hypothesis.log_probs[: len(ids)][shown])
+        blocks = None
+        if self.attention and looked is not None:
+            blocks = ((span.start, pool_target(looked, owners, len(tokens))),)
         return Translation(
             text,
             tokens,
             hypothesis.log_prob,
             tuple(log_probs.tolist()),
             hypothesis.finish_reason,
-            pool_target(looked, owners, len(tokens))
-            if self.attention and looked is not None
-            else None,
+            blocks,
         )
 
-    def _replacements(self, ids: Sequence[int], looked: np.ndarray, doc: Doc) -> list[str]:
+    def _replacements(self, ids: Sequence[int], looked: np.ndarray, span: Span) -> list[str]:
         """For each `<unk>` what the lexicon has for the word looked at, or the word."""
         found = []
         for place in np.flatnonzero(np.array(ids) == UNK).tolist():
-            word = doc[int(looked[place].argmax())].text
+            word = span[int(looked[place].argmax())].text
             found.append(self.lexicon.get(word, self.lexicon.get(word.lower(), word)))
         return found

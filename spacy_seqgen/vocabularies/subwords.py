@@ -31,29 +31,49 @@ class Subwords(Vocabulary):
     size (int): Most symbols, the four special ones included.
     lowercase (bool): Read everything in lower case.
     min_count (int): Pairs of pieces rarer than this in the training data are not merged.
+    dropout (float): Share of the merges that are left out at random in training, so that
+        words are seen cut in many ways (Provilkov et al. 2020,
+        https://arxiv.org/abs/1910.13267). The `tokenizers` library draws these numbers
+        itself: with it, the same seed no longer gives the same weights.
     """
 
     kind = "spacy-seqgen.Subwords.v1"
 
-    def __init__(self, *, size: int = 8000, lowercase: bool = False, min_count: int = 2):
+    def __init__(
+        self,
+        *,
+        size: int = 8000,
+        lowercase: bool = False,
+        min_count: int = 2,
+        dropout: float = 0.0,
+    ):
         super().__init__(min_count=min_count)
         if size <= len(SPECIALS):
             raise ValueError(f"size must be more than {len(SPECIALS)}, got {size}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be from 0 to below 1, got {dropout}")
         self.size = size
         self.lowercase = lowercase
+        self.dropout = float(dropout)
         self.merges: list[tuple[str, str]] = []
         self._tokenizer: Tokenizer | None = None
+        self._sampling: Tokenizer | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"size": self.size, "lowercase": self.lowercase, "min_count": self.min_count}
+        names = ("size", "lowercase", "min_count", "dropout")
+        return {name: getattr(self, name) for name in names}
 
     def split(self, source: str | Doc) -> tuple[Sequence[str], np.ndarray]:
-        encoding, starts = self._encode(source)
+        encoding, starts = self._encode(source, self._tokenizer)
         return encoding.tokens, starts
 
     def encode(self, source: str | Doc) -> Encoded:
-        encoding, starts = self._encode(source)
+        encoding, starts = self._encode(source, self._tokenizer)
+        return Encoded(np.array(encoding.ids, dtype=np.int64), starts)
+
+    def sample(self, source: str | Doc) -> Encoded:
+        encoding, starts = self._encode(source, self._sampling)
         return Encoded(np.array(encoding.ids, dtype=np.int64), starts)
 
     def join(self, symbols: Iterable[str]) -> str:
@@ -106,7 +126,13 @@ class Subwords(Vocabulary):
         self._set_symbols(symbols)
         self.merges = merges
         table = {symbol: i for i, symbol in enumerate(symbols)}
-        self._tokenizer = self._make(models.BPE(table, merges, unk_token=SPECIALS[UNK]))
+        self._tokenizer = self._sampling = self._make(
+            models.BPE(table, merges, unk_token=SPECIALS[UNK])
+        )
+        if self.dropout:
+            self._sampling = self._make(
+                models.BPE(table, merges, unk_token=SPECIALS[UNK], dropout=self.dropout)
+            )
 
     def _make(self, model: models.BPE) -> Tokenizer:
         tokenizer = Tokenizer(model)
@@ -120,11 +146,13 @@ class Subwords(Vocabulary):
         )
         return tokenizer
 
-    def _encode(self, source: str | Doc) -> tuple[Encoding, np.ndarray]:
+    def _encode(
+        self, source: str | Doc, tokenizer: Tokenizer | None
+    ) -> tuple[Encoding, np.ndarray]:
         text = source if isinstance(source, str) else source.text
-        if self._tokenizer is None:
+        if tokenizer is None:
             raise ValueError("The vocabulary is empty: initialize or load the pipeline first")
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        encoding = tokenizer.encode(text, add_special_tokens=False)
         # A piece with a space before it begins behind the space, where its token does.
         starts = [
             start + (end - start > 1 and text[start].isspace()) for start, end in encoding.offsets
@@ -138,6 +166,8 @@ def _repeated(counts: dict[str, int]) -> Iterator[str]:
             yield text
 
 
-def make_subwords(size: int = 8000, lowercase: bool = False, min_count: int = 2) -> Subwords:
+def make_subwords(
+    size: int = 8000, lowercase: bool = False, min_count: int = 2, dropout: float = 0.0
+) -> Subwords:
     """Registered as `spacy-seqgen.Subwords.v1` (`@misc`)."""
-    return Subwords(size=size, lowercase=lowercase, min_count=min_count)
+    return Subwords(size=size, lowercase=lowercase, min_count=min_count, dropout=dropout)

@@ -1,14 +1,17 @@
 """What a user can ask of a translation, and what a translation can tell."""
 
+import pickle
+
 import numpy as np
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin
 
 from spacy_seqgen.generation import GenerationOptions
+from spacy_seqgen.models.teacher_forcing import TeacherForcing
 from spacy_seqgen.translations import Translation, set_translations
 
-from .test_translator import PAIRS, make_nlp
+from .test_translator import PAIRS, make_examples, make_nlp
 
 WORDS = {"@misc": "spacy-seqgen.Words.v1", "min_count": 2}
 MORE = [
@@ -164,13 +167,13 @@ def test_alignment_goes_both_ways(subwords, pipe):
 def test_neighbours_are_one_span():
     doc = Doc(spacy.blank("en").vocab, words=list("abcd"))
     weights = np.array([[0.9, 0, 0, 0], [0, 0.8, 0, 0], [0, 0, 0, 0.7]], dtype=np.float16)
-    set_translations(doc, [Translation("x y z", ("x", "y", "z"), attention=weights)])
+    set_translations(doc, [Translation("x y z", ("x", "y", "z"), blocks=((0, weights),))])
     best = doc._.translations[0]
     target = best.as_doc(spacy.blank("fr"))
     assert [span.text for span in best.align_target(target[:])] == ["a b", "d"]
     assert best.align(doc[1:4]) == [1, 2]
     with pytest.raises(ValueError, match="Doc is not known"):
-        Translation("x", ("x",), attention=weights).align_target(0)
+        Translation("x", ("x",), blocks=((0, weights),)).align_target(0)
 
 
 def test_everything_survives_a_docbin(subwords, pipe):
@@ -180,6 +183,70 @@ def test_everything_survives_a_docbin(subwords, pipe):
     one, two = copy._.translations[0], doc._.translations[0]
     assert one.token_log_probs == two.token_log_probs
     assert [span.text for span in one.align_target(0)] == [s.text for s in two.align_target(0)]
+
+
+def test_long_text_is_translated_in_pieces(subwords, pipe, monkeypatch):
+    monkeypatch.setattr(pipe, "max_characters", 30)
+    text = "the black cat the black dog sleeps. the cat sleeps"
+    doc = subwords(text)
+    assert doc._.translation.endswith("le chat dort")
+    best = doc._.translations[0]
+    assert best.attention.shape == (len(best.tokens), len(doc))
+    (span,) = best.align_target(len(best.tokens) - 1)
+    assert span.start >= doc.char_span(text.index("the cat"), len(text)).start
+
+
+def test_attention_of_long_docs_takes_room_for_the_pieces_alone(subwords, pipe):
+    lines = 400
+    doc = subwords("the black cat\n" * lines)
+    best = doc._.translations[0]
+    assert sum(weights.size for _, weights in best.blocks) == lines * 3 * 3
+    assert len(best.source_of()) == lines * 3
+    assert best.align_target(lines * 3 - 3)[0].start >= len(doc) - 5
+
+
+def test_languages_may_share_a_vocabulary():
+    nlp = make_nlp()
+    pipe = nlp.get_pipe("translator")
+    examples = make_examples(nlp)
+    pipe.initialize(lambda: examples, nlp=nlp, shared_vocabulary=True)
+    assert pipe.source_vocabulary.symbols == pipe.target_vocabulary.symbols
+    assert "\ufffd" not in pipe.source_vocabulary.decode(pipe.source_vocabulary.encode("voit").ids)
+    mixed = make_nlp(target_vocabulary=WORDS)
+    with pytest.raises(ValueError, match="can't be shared"):
+        mixed.get_pipe("translator").initialize(lambda: examples, shared_vocabulary=True)
+
+
+def test_scheduled_sampling_shows_the_model_its_own_symbols():
+    schedule = {
+        "@schedules": "spacy-seqgen.warmup_cosine.v1",
+        "initial_rate": 1.0, "warmup_steps": 0, "total_steps": 4,
+    }  # fmt: skip
+    nlp = make_nlp(model={"teacher_forcing": schedule})
+    share = nlp.get_pipe("translator").model.attrs["teacher_forcing"]
+    examples, seen = make_examples(nlp), []
+    optimizer = nlp.resume_training()
+    for _ in range(6):
+        nlp.update(examples, sgd=optimizer)
+        seen.append(share.value)
+    assert seen == sorted(seen, reverse=True)
+    assert seen[0] > 0.8 and seen[-1] == 0.0
+    assert pickle.loads(pickle.dumps(share)).value == 0.0
+
+
+def test_scheduled_sampling_is_taken_forward_to_the_update():
+    share = TeacherForcing(iter([1.0, 0.8, 0.6, 0.4]))
+    assert share.at(2) == 0.6
+    assert share.at(9) == 0.4
+    for wrong in (1.5, -0.1, "often"):
+        with pytest.raises(ValueError, match="teacher_forcing must be"):
+            TeacherForcing(wrong)
+
+
+def test_without_teacher_forcing_it_learns_all_the_same():
+    nlp = make_nlp(steps=150, model={"teacher_forcing": 0.5})
+    docs = list(nlp.pipe(source for source, _ in PAIRS))
+    assert [doc._.translation for doc in docs] == [target for _, target in PAIRS]
 
 
 def test_language_models_have_no_source():

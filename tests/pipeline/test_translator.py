@@ -199,13 +199,30 @@ def test_scores(trained):
     assert scores["bleu"] == pytest.approx(1.0)
     assert scores["chrf"] == pytest.approx(1.0)
     assert scores["exact_match"] == 1.0
+    assert scores["bleu_lowercase"] == pytest.approx(1.0)
+    assert scores["ter"] == 0.0
+    assert scores["translation_accuracy"] == 1.0
+    assert 1.0 < scores["translation_perplexity"] < 1.5
     assert "version:" in scores["bleu_signature"]
+
+
+def test_perplexity_is_that_of_the_symbols_and_not_smoothed(trained):
+    """From the probabilities of the translations themselves."""
+    pipe = trained.get_pipe("translator")
+    nats, symbols = 0.0, 0
+    for source, target in PAIRS:
+        doc = trained(source)
+        assert doc._.translation == target
+        nats -= doc._.translations[0].log_prob
+        symbols += len(pipe.target_vocabulary.encode(target).ids) + 1
+    scores = trained.evaluate(make_examples(trained))
+    assert scores["translation_perplexity"] == pytest.approx(np.exp(nats / symbols), rel=1e-4)
 
 
 def test_evaluation_without_gold(trained):
     doc = trained.make_doc("the cat")
     scores = trained.evaluate([Example(trained.make_doc("the cat"), doc)])
-    assert scores["bleu"] is None
+    assert scores["bleu"] is scores["translation_perplexity"] is None
 
 
 def test_training_data_without_translations():
