@@ -16,6 +16,7 @@ def build_transformer_seq2seq(
     num_heads: int = 4,
     inner_size: int = 512,
     tied: bool = True,
+    update_vectors: bool = True,
     label_smoothing: float = 0.1,
     dropout: float | None = None,
     precision: str = "auto",
@@ -29,6 +30,8 @@ def build_transformer_seq2seq(
     num_heads (int): Heads of each attention.
     inner_size (int): Width inside the feed-forward parts.
     tied (bool): Use the target embeddings as weights of the softmax.
+    update_vectors (bool): Train embeddings that were given word vectors (`source_vectors`
+        and `target_vectors` of the component's `initialize`); false keeps them as they are.
     label_smoothing (float): Share of the probability that training spreads over all
         symbols.
     dropout (float | None): Dropout on embeddings, inside and after each sub-layer, and
@@ -47,4 +50,6 @@ def build_transformer_seq2seq(
     check_precision(precision)
     make = partial(TransformerSeq2Seq, **sizes, tied=tied, label_smoothing=label_smoothing)
     settings = TorchSettings(make, precision, dropout)
-    return make_torch_model("transformer_seq2seq", forward, settings, dims=("nI", "nO"))
+    return make_torch_model(
+        "transformer_seq2seq", forward, settings, dims=("nI", "nO"), update_vectors=update_vectors
+    )

@@ -62,6 +62,7 @@ def build_recurrent_seq2seq(
     attention: str = "additive",
     input_feeding: bool = False,
     tied: bool = True,
+    update_vectors: bool = True,
     label_smoothing: float = 0.1,
     dropout: float | None = None,
     precision: str = "auto",
@@ -80,6 +81,8 @@ def build_recurrent_seq2seq(
     input_feeding (bool): Feed what attention found into the decoder's next step. Slower
         in training, which then goes step by step.
     tied (bool): Use the target embeddings as weights of the softmax.
+    update_vectors (bool): Train embeddings that were given word vectors (`source_vectors`
+        and `target_vectors` of the component's `initialize`); false keeps them as they are.
     label_smoothing (float): Share of the probability that training spreads over all
         symbols.
     dropout (float | None): Dropout on embeddings, between layers and before the softmax.
@@ -114,7 +117,9 @@ def build_recurrent_seq2seq(
         label_smoothing=label_smoothing,
     )
     settings = TorchSettings(make, precision, dropout)
-    return make_torch_model("recurrent_seq2seq", forward, settings, dims=("nI", "nO"))
+    return make_torch_model(
+        "recurrent_seq2seq", forward, settings, dims=("nI", "nO"), update_vectors=update_vectors
+    )
 
 
 def check_sizes(sizes: dict[str, int]) -> None:

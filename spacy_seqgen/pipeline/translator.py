@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from ..vocabularies import BOS, EOS, PAD, UNK, Vocabulary
 from .alignment import find_owners, find_tokens, pool_attention
 from .base import GeneratingPipe
 from .batches import by_padded_size
+from .embeddings import freeze_embeddings, load_embeddings
 from .segments import Segment, find_segments, join_segments
 
 DEFAULT_CONFIG = """
@@ -34,6 +36,7 @@ bidirectional = true
 attention = "additive"
 input_feeding = false
 tied = true
+update_vectors = true
 label_smoothing = 0.1
 dropout = null
 precision = "auto"
@@ -170,6 +173,7 @@ class Translator(GeneratingPipe):
 
     def _load_model(self, data: bytes, source: str) -> None:
         super()._load_model(data, source)
+        freeze_embeddings(self.model, self.cfg.get("vectors", ()))
         self._is_training = False
 
     # Training
@@ -181,6 +185,8 @@ class Translator(GeneratingPipe):
         nlp: Language | None = None,
         source_vocabulary: dict[str, Any] | None = None,
         target_vocabulary: dict[str, Any] | None = None,
+        source_vectors: str | Path | None = None,
+        target_vectors: str | Path | None = None,
     ) -> None:
         """Build the vocabularies and the model.
 
@@ -188,7 +194,9 @@ class Translator(GeneratingPipe):
         nlp (Language | None): The pipeline.
         source_vocabulary, target_vocabulary (dict | None): Saved vocabularies instead of
             new ones.
-        RAISES (ValueError): If the training data has no translations.
+        source_vectors, target_vectors (str | Path | None): Word vectors for the
+            embeddings: a file (see `spacy_seqgen.vectors`), or "vocab" for `nlp.vocab`'s.
+        RAISES (ValueError): If the training data has no translations, or vectors do not fit.
         """
         validate_get_examples(get_examples, "Translator.initialize")
         pairs = [(eg.reference.text, get_translation(eg.reference) or "") for eg in get_examples()]
@@ -197,7 +205,7 @@ class Translator(GeneratingPipe):
                 f"'{self.name}' can't be trained: no Doc of the training data has a translation "
                 "(reference._.translation). Is the reader spacy-seqgen.parallel.v1?"
             )
-        sides = zip(*pairs, strict=True)
+        sides = list(zip(*pairs, strict=True))
         given = (source_vocabulary, target_vocabulary)
         for vocabulary, texts, saved in zip(self.vocabularies.values(), sides, given, strict=True):
             if saved:
@@ -205,6 +213,8 @@ class Translator(GeneratingPipe):
             else:
                 vocabulary.build(vocabulary.count(texts))
         self.make_model()
+        vectors = {"source": source_vectors, "target": target_vectors}
+        self.cfg["vectors"] = load_embeddings(self, vectors, dict(zip(vectors, sides, strict=True)))
         self._is_training = True
 
     def update(
