@@ -148,8 +148,8 @@ def test_loaded_vectors_stay_frozen_without_the_file(path, tmp_path):
     path.unlink()
     loaded = spacy.load(tmp_path / "model")
     from_bytes = make_nlp(seed=5, update_vectors=False).from_bytes(nlp.to_bytes())
+    assert loaded("the cat")._.translation == from_bytes("the cat")._.translation
     for other in (loaded, from_bytes):
-        assert other("the cat")._.translation == loaded("the cat")._.translation
         assert other.get_pipe("translator").cfg == nlp.get_pipe("translator").cfg
         before = tables(other)
         assert torch.equal(before["source"], tables(nlp)["source"])
