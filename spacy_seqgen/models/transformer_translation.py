@@ -17,6 +17,7 @@ def build_transformer_seq2seq(
     num_heads: int = 4,
     inner_size: int = 512,
     tied: bool = True,
+    update_vectors: bool = True,
     label_smoothing: float = 0.1,
     teacher_forcing: Any = 1.0,
     dropout: float | None = None,
@@ -31,6 +32,8 @@ def build_transformer_seq2seq(
     num_heads (int): Heads of each attention.
     inner_size (int): Width inside the feed-forward parts.
     tied (bool): Use the target embeddings as weights of the softmax.
+    update_vectors (bool): Train embeddings that were given word vectors (`source_vectors`
+        and `target_vectors` of the component's `initialize`); false keeps them as they are.
     label_smoothing (float): Share of the probability that training spreads over all
         symbols.
     teacher_forcing (float | Iterator[float]): As for `RecurrentSeq2Seq.v1`.
@@ -50,4 +53,4 @@ def build_transformer_seq2seq(
     check_precision(precision)
     make = partial(TransformerSeq2Seq, **sizes, tied=tied, label_smoothing=label_smoothing)
     settings = TorchSettings(make, precision, dropout)
-    return make_seq2seq_model("transformer_seq2seq", settings, teacher_forcing)
+    return make_seq2seq_model("transformer_seq2seq", settings, teacher_forcing, update_vectors)

@@ -63,6 +63,7 @@ def build_recurrent_seq2seq(
     attention: str = "additive",
     input_feeding: bool = False,
     tied: bool = True,
+    update_vectors: bool = True,
     label_smoothing: float = 0.1,
     teacher_forcing: Any = 1.0,
     dropout: float | None = None,
@@ -82,6 +83,8 @@ def build_recurrent_seq2seq(
     input_feeding (bool): Feed what attention found into the decoder's next step. Slower
         in training, which then goes step by step.
     tied (bool): Use the target embeddings as weights of the softmax.
+    update_vectors (bool): Train embeddings that were given word vectors (`source_vectors`
+        and `target_vectors` of the component's `initialize`); false keeps them as they are.
     label_smoothing (float): Share of the probability that training spreads over all
         symbols.
     teacher_forcing (float | Iterator[float]): Share of the symbols before the one to
@@ -121,10 +124,12 @@ def build_recurrent_seq2seq(
         label_smoothing=label_smoothing,
     )
     settings = TorchSettings(make, precision, dropout)
-    return make_seq2seq_model("recurrent_seq2seq", settings, teacher_forcing)
+    return make_seq2seq_model("recurrent_seq2seq", settings, teacher_forcing, update_vectors)
 
 
-def make_seq2seq_model(name: str, settings: TorchSettings, teacher_forcing: Any) -> Model:
+def make_seq2seq_model(
+    name: str, settings: TorchSettings, teacher_forcing: Any, update_vectors: bool
+) -> Model:
     """The Thinc model around an encoder-decoder."""
     return make_torch_model(
         name,
@@ -132,6 +137,7 @@ def make_seq2seq_model(name: str, settings: TorchSettings, teacher_forcing: Any)
         settings,
         dims=("nI", "nO"),
         teacher_forcing=TeacherForcing(teacher_forcing),
+        update_vectors=update_vectors,
     )
 
 

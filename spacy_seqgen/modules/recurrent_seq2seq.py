@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .recurrent_decoder import DecoderState, RecurrentDecoder
 from .recurrent_encoder import Bridge, RecurrentEncoder
@@ -60,6 +60,10 @@ class RecurrentSeq2Seq(Seq2Seq):
             input_feeding=input_feeding,
             tied=tied,
         )
+
+    @property
+    def embeddings(self) -> dict[str, nn.Embedding]:
+        return {"source": self.encoder.embedding, "target": self.decoder.embedding}
 
     def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
         states, last = self.encoder(source, lengths)

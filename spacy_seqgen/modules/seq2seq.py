@@ -36,6 +36,8 @@ class Seq2Seq(nn.Module):
     """
 
     has_attention = True
+    # Whether vectors from elsewhere must have the size of the model's own embeddings.
+    rescales_vectors = False
 
     def __init__(self, label_smoothing: float, pad: int):
         super().__init__()
@@ -66,6 +68,11 @@ class Seq2Seq(nn.Module):
     @staticmethod
     def select(state: Any, rows: np.ndarray) -> Any:
         """Keep some hypotheses, or repeat them."""
+        raise NotImplementedError
+
+    @property
+    def embeddings(self) -> dict[str, nn.Embedding]:
+        """Those of the "source" and the "target"."""
         raise NotImplementedError
 
     def set_dropout(self, rate: float) -> None:
@@ -148,6 +155,25 @@ def make_embedding(symbols: int, width: int, pad: int) -> nn.Embedding:
     with torch.no_grad():
         embedding.weight[pad].zero_()
     return embedding
+
+
+def put_vectors(
+    embedding: nn.Embedding, rows: np.ndarray, values: np.ndarray, *, rescale: bool
+) -> None:
+    """Give symbols vectors from elsewhere. These and the random ones of other symbols are
+    of one size (root mean square) afterwards.
+
+    embedding (nn.Embedding): As `make_embedding` made it.
+    rows (np.ndarray): Shape (n,), int64: the symbols.
+    values (np.ndarray): Shape (n, width), float32.
+    rescale (bool): Multiply the vectors to be of that size, not the random ones.
+    """
+    size = float(np.sqrt(np.square(values, dtype=np.float64).mean()))
+    ratio = size * embedding.embedding_dim**0.5
+    with torch.no_grad():
+        embedding.weight.mul_(1.0 if rescale else ratio)
+        given = torch.from_numpy(values / ratio if rescale else values)
+        embedding.weight[torch.from_numpy(rows)] = given.to(embedding.weight)
 
 
 def select_memory(memory: Memory, rows: np.ndarray, hypotheses: int) -> Memory:

@@ -36,6 +36,8 @@ class TransformerSeq2Seq(Seq2Seq):
     label_smoothing (float), pad (int): As for every `Seq2Seq`.
     """
 
+    rescales_vectors = True  # positions are added to them
+
     def __init__(
         self,
         source_size: int,
@@ -61,6 +63,10 @@ class TransformerSeq2Seq(Seq2Seq):
         self.output = nn.Linear(width, target_size)
         if tied:
             self.output.weight = self.target.weight
+
+    @property
+    def embeddings(self) -> dict[str, nn.Embedding]:
+        return {"source": self.source, "target": self.target}
 
     def start(self, source: Tensor, lengths: Tensor) -> TransformerState:
         mask = source != self.pad

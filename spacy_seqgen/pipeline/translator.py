@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..translations import Translation, get_prefix, get_translation, set_transla
 from ..vocabularies import PAD, Vocabulary
 from .base import GeneratingPipe
 from .batches import by_padded_size
+from .embeddings import freeze_embeddings, load_embeddings
 from .segments import Segment, find_segments, join_segments
 from .translating import Sentence, SentenceTranslator
 
@@ -33,6 +35,7 @@ bidirectional = true
 attention = "additive"
 input_feeding = false
 tied = true
+update_vectors = true
 label_smoothing = 0.1
 teacher_forcing = 1.0
 dropout = null
@@ -199,6 +202,7 @@ class Translator(GeneratingPipe):
 
     def _load_model(self, data: bytes, source: str) -> None:
         super()._load_model(data, source)
+        freeze_embeddings(self.model, self.cfg.get("vectors", ()))
         self._is_training = False
 
     # Training
@@ -211,6 +215,8 @@ class Translator(GeneratingPipe):
         source_vocabulary: dict[str, Any] | None = None,
         target_vocabulary: dict[str, Any] | None = None,
         shared_vocabulary: bool = False,
+        source_vectors: str | Path | None = None,
+        target_vectors: str | Path | None = None,
     ) -> None:
         """Build the vocabularies and the model.
 
@@ -220,7 +226,9 @@ class Translator(GeneratingPipe):
             new ones.
         shared_vocabulary (bool): Make one of both languages, with the settings of the
             source's, for languages that have many words in common.
-        RAISES (ValueError): If the training data has no translations.
+        source_vectors, target_vectors (str | Path | None): Word vectors for the
+            embeddings: a file (see `spacy_seqgen.vectors`), or "vocab" for `nlp.vocab`'s.
+        RAISES (ValueError): If the training data has no translations, or vectors do not fit.
         """
         validate_get_examples(get_examples, "Translator.initialize")
         pairs = [(eg.reference.text, get_translation(eg.reference) or "") for eg in get_examples()]
@@ -239,6 +247,8 @@ class Translator(GeneratingPipe):
         else:
             _fill(self.target_vocabulary, targets, target_vocabulary)
         self.make_model()
+        vectors = {"source": source_vectors, "target": target_vectors}
+        self.cfg["vectors"] = load_embeddings(self, vectors, {"source": sources, "target": targets})
         self._is_training = True
 
     def _share_vocabulary(self) -> None:

@@ -57,6 +57,11 @@ class Vocabulary:
         """The text that symbols stand for."""
         raise NotImplementedError
 
+    def find_word(self, symbol: str) -> str | None:
+        """The word that a symbol stands for, to look up its vector; None for a part of a
+        word."""
+        return symbol
+
     @property
     def settings(self) -> dict[str, Any]:
         """The arguments with which this vocabulary was made."""

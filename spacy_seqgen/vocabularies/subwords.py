@@ -79,6 +79,11 @@ class Subwords(Vocabulary):
     def join(self, symbols: Iterable[str]) -> str:
         return "".join(symbols).replace(SPACE, " ").removeprefix(" ")
 
+    def find_word(self, symbol: str) -> str | None:
+        # What begins a word may be one. A mark always is: no piece reaches across it.
+        is_whole = symbol.startswith(SPACE) or not symbol.isalnum()
+        return symbol.removeprefix(SPACE) or None if is_whole else None
+
     def count(self, sources: Iterable[str | Doc]) -> dict[str, int]:
         """How often each text occurs: what the pieces are is only known when all texts
         are there."""

@@ -41,8 +41,8 @@ def parse(text):
 def doc():
     install_extensions()
     doc = Doc(spacy.blank("en").vocab, words=["black", "<cat>"])
-    best = Translation("chat & noir", ("chat", "&", "noir"), -1.0, "end", WEIGHTS)
-    other = Translation("<script>", ("<", "script", ">"), -2.0, "end", WEIGHTS)
+    best = Translation("chat & noir", ("chat", "&", "noir"), -1.0, (), "end", ((0, WEIGHTS),))
+    other = Translation("<script>", ("<", "script", ">"), -2.0, (), "end", ((0, WEIGHTS),))
     set_translations(doc, [best, other])
     return doc
 
