@@ -141,10 +141,17 @@ class Training:
     """
 
     def __init__(
-        self, net: Translator, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, rows=ROWS
+        self,
+        net: Translator,
+        pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+        *,
+        rows: int = ROWS,
+        learn_rate: float = 1e-3,
     ):
         self.net = net
-        self.optimizer = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=0.0, fused=True)
+        self.optimizer = torch.optim.AdamW(
+            net.parameters(), learn_rate, weight_decay=0.0, fused=True
+        )
         self.rows = rows
         self.examples = 0
         self.batches = self._batches(

@@ -4,7 +4,6 @@ import functools
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from .plain_translator import ROWS, AttentionAfter, AttentionInside, Training, T
 from .spacy_steps import SpacySteps
 
 CONFIG = Path(__file__).parents[1] / "configs" / "translator.cfg"
-BEAM, ALPHA, MAX_LENGTH = 5, 0.7, 100
+BEAM, ALPHA = 5, 0.7
 TEXT_SIZE = 5_000_000  # of the file to translate, in bytes
 
 
@@ -36,7 +35,7 @@ class Benchmark:
     """
     pairs_path (Path): The folder of Multi30k; without it, the phrasebook is used.
     quick (bool): Speed only, on fewer pairs, with a model that has learned little.
-    peers (bool): Measure JoeyNMT as well.
+    peers (bool): Measure other packages as well; there is none yet.
     only (str): Only rows whose name holds this.
     overrides (dict | None): Values to set in configs/translator.cfg.
     """
@@ -54,14 +53,15 @@ class Benchmark:
         self._temporary = tempfile.TemporaryDirectory()
         self.workspace = Path(self._temporary.name)
         self.pairs = find_pairs(pairs_path, self.workspace)
-        self.train = list(read_pairs(*self.pairs.train))[: 6000 if quick else None]
-        self.dev = list(read_pairs(*self.pairs.dev))[: 128 if quick else None]
+        self.train = list(read_pairs(*self.pairs.train))[: 3000 if quick else None]
+        self.dev = list(read_pairs(*self.pairs.dev))[: ROWS if quick else None]
         self.quick = quick
         self.peers = peers
         self.only = only
         self.overrides = overrides or {}
         self.rounds = 3 if quick else ROUNDS
-        self.updates = 80 if quick else 600
+        self.updates = 40 if quick else 600
+        self.max_length = 30 if quick else 100  # symbols of a translation
 
     def run(self) -> list[Row]:
         msg.info(f"Sentence pairs: {len(self.train):,} of {self.pairs.name}")
@@ -82,7 +82,7 @@ class Benchmark:
             msg.info(f"Measuring: {name}")
             rows.append(measure())
         if self.peers:
-            msg.warn("JoeyNMT is not measured here: docs/benchmarks.md says how to")
+            msg.warn("There is no other package to measure translators with yet")
         return rows
 
     # Training
@@ -102,7 +102,7 @@ class Benchmark:
         ids = [(encode[0](p.source).ids, encode[1](p.target).ids) for p in self.train]
         torch.manual_seed(0)
         loop = Training(_plain_net(kind, pipe), ids)
-        steps = 4 if self.quick else 20
+        steps = 3 if self.quick else 20
         row = compare(
             what or "",
             lambda: stepper.run(steps),
@@ -144,7 +144,7 @@ class Benchmark:
 
     def decoding_one(self) -> Row:
         """decoding, beam 5, batch 1"""
-        texts = [pair.source for pair in self.dev][: 16 if self.quick else 64]
+        texts = [pair.source for pair in self.dev][: 8 if self.quick else 64]
         return self._decoding_row(self.decoding_one.__doc__, texts, 1, 1.5)
 
     def decoding_attention(self) -> Row:
@@ -242,7 +242,7 @@ class Benchmark:
             "training.eval_frequency": 10**9,
             "components.translator.generation.beam_size": BEAM,
             "components.translator.generation.length_alpha": ALPHA,
-            "components.translator.generation.max_length": MAX_LENGTH,
+            "components.translator.generation.max_length": self.max_length,
             **self.overrides,
         }
         return load_config(CONFIG, overrides=overrides, interpolate=False)
@@ -301,7 +301,7 @@ def _translate(nlp: Any, texts: Sequence[str], rows: int) -> list[str]:
 
 
 def _translate_plainly(net: Translator, pipe: Any, texts: Sequence[str], rows: int) -> list[str]:
-    options = replace(pipe.options)
+    options = pipe.options
     found: list[str] = []
     for first in range(0, len(texts), rows):
         ids = [pipe.source_vocabulary.encode(text).ids for text in texts[first : first + rows]]
