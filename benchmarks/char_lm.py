@@ -6,19 +6,15 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import spacy
 import torch
-from spacy.schemas import ConfigSchemaTraining
 from spacy.training import Example
-from spacy.training.initialize import init_nlp
-from spacy.training.loop import create_train_batches, train_while_improving
-from spacy.util import load_config, registry, resolve_dot_names
-from thinc.api import fix_random_seed
+from spacy.util import load_config
 from wasabi import msg
 
 from spacy_seqgen.models.precision import resolve_precision
@@ -27,13 +23,10 @@ from spacy_seqgen.pipeline.prompts import Prompts
 from spacy_seqgen.textfiles import read_range
 
 from . import plain
-from .harness import ROUNDS, Row, compare
+from .harness import NO_BF16, ROUNDS, Row, compare
+from .spacy_steps import SpacySteps
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-NO_BF16 = (
-    "this CPU has no bfloat16 arithmetic, so the default precision is fp32 here and the bar can't "
-    "be met: it is for CPUs with AVX512-BF16 or AMX"
-)
 
 
 class Benchmark:
@@ -93,8 +86,8 @@ class Benchmark:
         return row
 
     def _training_row(self, what: str | None, precision: str, bar: float) -> Row:
-        stepper = SpacySteps(self._config(precision=precision))
-        loop = self._plain_loop(stepper.rows, stepper.window)
+        stepper = _steps(self._config(precision=precision))
+        loop = self._plain_loop(stepper.batcher["rows"], stepper.batcher["window"])
         steps = 20 if self.quick else 100
         return compare(
             what or "",
@@ -109,9 +102,11 @@ class Benchmark:
         """held-out bits, default precision against fp32 at equal characters"""
         bits = []
         for precision in ("auto", "fp32"):
-            stepper = SpacySteps(self._config(precision=precision, max_steps=2000))
+            stepper = _steps(self._config(precision=precision, max_steps=2000))
             stepper.run(2000)
-            bits.append(stepper.bits_per_char(self.text[int(0.9 * len(self.text)) :][:50_000]))
+            bits.append(
+                _bits_per_char(stepper.nlp, self.text[int(0.9 * len(self.text)) :][:50_000])
+            )
         ratio = bits[0] / bits[1]
         name = self.equal_quality.__doc__ or ""
         row = Row(name, bits[0], bits[1], ratio, 1.005, ratio <= 1.005)
@@ -262,7 +257,7 @@ class Benchmark:
     def _steps_per_second(self, name: str) -> float:
         import time
 
-        stepper = SpacySteps(self._config())
+        stepper = _steps(self._config())
         stepper.run(50)
         start = time.perf_counter()
         stepper.run(200)
@@ -273,7 +268,7 @@ class Benchmark:
         not noise."""
         if not hasattr(self, "_pair"):
             steps = 200 if self.quick else 1000
-            stepper = SpacySteps(self._config(precision="fp32", max_steps=steps))
+            stepper = _steps(self._config(precision="fp32", max_steps=steps))
             stepper.run(steps)
             loop = self._plain_loop(64, 64, learn_rate=1e-2)
             loop.run(steps // 4)
@@ -296,43 +291,12 @@ class Benchmark:
                 row.peer = found["generating"]
 
 
-class SpacySteps:
-    """spaCy's own training loop, a few steps at a time."""
+def _steps(config: Any) -> SpacySteps:
+    return SpacySteps(config, _count_characters)
 
-    def __init__(self, config: Any):
-        self.nlp = init_nlp(config)
-        resolved = self.nlp.config.interpolate()
-        fix_random_seed(resolved["training"]["seed"])
-        settings = registry.resolve(resolved["training"], schema=ConfigSchemaTraining)
-        (corpus,) = resolve_dot_names(resolved, [settings["train_corpus"]])
-        self.rows = resolved["training"]["batcher"]["rows"]
-        self.window = resolved["training"]["batcher"]["window"]
-        batches = create_train_batches(
-            self.nlp, corpus, settings["batcher"], settings["max_epochs"]
-        )
-        self.steps = train_while_improving(
-            self.nlp,
-            settings["optimizer"],
-            batches,
-            lambda: (0.0, {}),
-            dropout=settings["dropout"],
-            eval_frequency=10**9,
-            accumulate_gradient=1,
-            patience=0,
-            max_steps=0,
-            exclude=[],
-            annotating_components=[],
-            before_update=None,
-        )
 
-    def run(self, steps: int) -> int:
-        """RETURNS (int): Characters learned from."""
-        for _ in range(steps):
-            next(self.steps)
-        return steps * self.rows * self.window
-
-    def bits_per_char(self, text: str) -> float:
-        return _bits_per_char(self.nlp, text)
+def _count_characters(stepper: SpacySteps, batch: Sequence[Example]) -> int:
+    return stepper.batcher["rows"] * stepper.batcher["window"]
 
 
 def _bits_per_char(nlp: Any, text: str) -> float:

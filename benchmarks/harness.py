@@ -9,6 +9,10 @@ from typing import Any
 from wasabi import msg
 
 ROUNDS = 5
+NO_BF16 = (
+    "this CPU has no bfloat16 arithmetic, so the default precision is fp32 here and the bar can't "
+    "be met: it is for CPUs with AVX512-BF16 or AMX"
+)
 
 
 @dataclass
@@ -23,7 +27,7 @@ class Row:
     ok (bool | None): Whether it does. None where this machine can't tell.
     unit (str): Of `ours` and `other`.
     spread (float | None): (largest - smallest) / median of the ratios of the rounds.
-    peer (float | None): The Keras loop of the book, if it was asked for.
+    peer (float | None): Another package, if it was asked for.
     note (str): What must be known to read the line.
     """
 
@@ -88,7 +92,7 @@ def compare(
     )
 
 
-def print_table(rows: Iterable[Row]) -> None:
+def print_table(rows: Iterable[Row], peer: str = "Peer") -> None:
     shown = [
         (
             row.what,
@@ -103,7 +107,7 @@ def print_table(rows: Iterable[Row]) -> None:
         )
         for row in rows
     ]
-    header = ("What", "Ours", "Other", "Ratio", "Bar", "OK", "Unit", "Spread", "Keras")
+    header = ("What", "Ours", "Other", "Ratio", "Bar", "OK", "Unit", "Spread", peer)
     msg.table(shown, header=header, divider=True, max_col=60)
     for row in rows:
         if row.note:

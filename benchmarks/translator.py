@@ -1,0 +1,317 @@
+"""The translator against plain PyTorch."""
+
+import functools
+import itertools
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import sacrebleu
+import spacy
+import torch
+from spacy.training import Example
+from spacy.util import load_config
+from wasabi import msg
+
+from spacy_seqgen.models.precision import resolve_precision
+from spacy_seqgen.models.shim import get_shim
+from spacy_seqgen.outputs import get_translation
+from spacy_seqgen.parallel import read_pairs
+
+from .harness import NO_BF16, ROUNDS, Row, compare
+from .memory import peak_memory
+from .pairs import find_pairs
+from .plain_beam import beam_search
+from .plain_translator import ROWS, AttentionAfter, AttentionInside, Training, Translator
+from .spacy_steps import SpacySteps
+
+CONFIG = Path(__file__).parents[1] / "configs" / "translator.cfg"
+BEAM, ALPHA = 5, 0.7
+TEXT_SIZE = 5_000_000  # of the file to translate, in characters
+
+
+class Benchmark:
+    """
+    pairs_path (Path): The folder of Multi30k; without it, the phrasebook is used.
+    quick (bool): Speed only, on fewer pairs, with a model that has learned little.
+    peers (bool): Measure other packages as well; there is none yet.
+    only (str): Only rows whose name holds this.
+    overrides (dict | None): Values to set in configs/translator.cfg.
+    """
+
+    def __init__(
+        self,
+        pairs_path: Path,
+        *,
+        quick: bool,
+        peers: bool,
+        only: str = "",
+        overrides: dict[str, Any] | None = None,
+    ):
+        torch.set_num_threads(1)
+        self._temporary = tempfile.TemporaryDirectory()
+        self.workspace = Path(self._temporary.name)
+        self.pairs = find_pairs(pairs_path, self.workspace)
+        self.train = list(read_pairs(*self.pairs.train))[: 3000 if quick else None]
+        self.dev = list(read_pairs(*self.pairs.dev))[: ROWS if quick else None]
+        self.quick = quick
+        self.peers = peers
+        self.only = only
+        self.overrides = overrides or {}
+        self.rounds = 3 if quick else ROUNDS
+        self.updates = 40 if quick else 600
+        self.max_length = 30 if quick else 100  # symbols of a translation
+
+    def run(self) -> list[Row]:
+        msg.info(f"Sentence pairs: {len(self.train):,} of {self.pairs.name}")
+        rows: list[Row] = []
+        measures: list[Callable[[], Row]] = [
+            self.training,
+            self.training_after,
+            self.decoding_many,
+            self.decoding_one,
+            self.decoding_attention,
+            self.bleu_lost,
+            self.memory,
+        ]
+        for measure in measures:
+            name = measure.__doc__ or ""
+            if self.only not in name or (self.quick and measure == self.memory):
+                continue
+            msg.info(f"Measuring: {name}")
+            rows.append(measure())
+        if self.peers:
+            msg.warn("There is no other package to measure translators with yet")
+        return rows
+
+    # Training
+
+    def training(self) -> Row:
+        """training, spacy train, against attention inside the recurrence in fp32"""
+        return self._training_row(self.training.__doc__, AttentionInside, 1.7)
+
+    def training_after(self) -> Row:
+        """training, spacy train, against attention after the recurrence in fp32"""
+        return self._training_row(self.training_after.__doc__, AttentionAfter, None)
+
+    def _training_row(self, what: str | None, kind: type[Translator], bar: float | None) -> Row:
+        stepper = SpacySteps(self._config(), self._count_symbols)
+        pipe: Any = stepper.nlp.get_pipe("translator")
+        encode = [vocabulary.encode for vocabulary in pipe.vocabularies.values()]
+        ids = [(encode[0](p.source).ids, encode[1](p.target).ids) for p in self.train]
+        torch.manual_seed(0)
+        loop = Training(_plain_net(kind, pipe), ids)
+        steps = 3 if self.quick else 20
+        row = compare(
+            what or "",
+            lambda: stepper.run(steps),
+            lambda: loop.run(steps),
+            bar=bar or 0.0,
+            unit="target tokens/s",
+            rounds=self.rounds,
+        )
+        updates = steps * (self.rounds + 1)
+        sizes = [_count_parameters(net) for net in (get_shim(pipe.model).net, loop.net)]
+        row.note = (
+            f"{stepper.examples / updates:.0f} and {loop.examples / updates:.0f} sentences a "
+            f"batch, {sizes[0]:,} and {sizes[1]:,} parameters, {self.pairs.name}"
+        )
+        if bar is None:
+            row.bar = row.ok = None
+        elif resolve_precision("auto", torch.device("cpu")) == "fp32":
+            row.ok = row.ok or None
+            row.note += "; " + NO_BF16
+        return row
+
+    def _count_symbols(self, stepper: SpacySteps, batch: Sequence[Example]) -> int:
+        lengths = self._lengths(stepper.nlp.get_pipe("translator"))
+        return sum(lengths[get_translation(eg.reference) or ""] for eg in batch)
+
+    @functools.lru_cache(1)  # noqa: B019
+    def _lengths(self, pipe: Any) -> dict[str, int]:
+        """Symbols of each translation, the end included. Known before the clock runs, as
+        both sides have a round that does not count."""
+        encode = pipe.target_vocabulary.encode
+        return {pair.target: len(encode(pair.target).ids) + 1 for pair in self.train}
+
+    # Decoding
+
+    def decoding_many(self) -> Row:
+        """decoding, beam 5, batch 64"""
+        texts = sorted((pair.source for pair in self.dev), key=len)
+        return self._decoding_row(self.decoding_many.__doc__, texts, ROWS, 1.8)
+
+    def decoding_one(self) -> Row:
+        """decoding, beam 5, batch 1"""
+        texts = [pair.source for pair in self.dev][: 8 if self.quick else 64]
+        return self._decoding_row(self.decoding_one.__doc__, texts, 1, 1.5)
+
+    def decoding_attention(self) -> Row:
+        """decoding, beam 5, batch 64, attention kept by ours only"""
+        texts = sorted((pair.source for pair in self.dev), key=len)
+        what = self.decoding_attention.__doc__
+        return self._decoding_row(what, texts, ROWS, None, attention=True)
+
+    def _decoding_row(
+        self,
+        what: str | None,
+        texts: Sequence[str],
+        rows: int,
+        bar: float | None,
+        *,
+        attention: bool = False,
+    ) -> Row:
+        nlp, net = self._trained_pair
+        pipe = nlp.get_pipe("translator")
+        pipe.attention = attention
+        found: dict[str, list[str]] = {}
+
+        def ours() -> float:
+            found["ours"] = _translate(nlp, texts, rows)
+            return len(texts)
+
+        def other() -> float:
+            found["other"] = _translate_plainly(net, pipe, texts, rows)
+            return len(texts)
+
+        row = compare(
+            what or "", ours, other, bar=bar or 0.0, unit="sentences/s", rounds=self.rounds
+        )
+        same = sum(one == two for one, two in zip(found["ours"], found["other"], strict=True))
+        row.note = f"{same / len(texts):.0%} of the translations are the same on both sides"
+        if bar is None:
+            row.bar = row.ok = None
+        return row
+
+    def bleu_lost(self) -> Row:
+        """BLEU lost by the decoding settings against a plain search in fp32"""
+        nlp, net = self._trained_pair
+        texts = [pair.source for pair in self.dev]
+        gold = [[pair.target for pair in self.dev]]
+        nlp.get_pipe("translator").attention = False
+        sides = (
+            _translate(nlp, texts, ROWS),
+            _translate_plainly(net, nlp.get_pipe("translator"), texts, ROWS),
+        )
+        ours, other = (sacrebleu.corpus_bleu(side, gold).score for side in sides)
+        row = Row(self.bleu_lost.__doc__ or "", ours, other, other - ours, 0.1, other - ours <= 0.1)
+        row.unit = "BLEU"
+        row.note = "ours decodes in fp32 too: what differs is when the searches stop"
+        return row
+
+    def memory(self) -> Row:
+        """peak memory of translating 5 MB of text, above the loaded model"""
+        self._trained_pair  # noqa: B018 (saves the model)
+        file = self.workspace / "text.txt"
+        sources = itertools.cycle(pair.source for pair in self.train)
+        with file.open("w", encoding="utf8", newline="\n") as out:
+            size = 0
+            while size < TEXT_SIZE:
+                size += out.write(next(sources) + "\n")
+        model, output = str(self.workspace / "model"), str(self.workspace / "output.jsonl")
+        command = ["-m", "spacy", "seqgen", "translate", model]
+        sentence = self.workspace / "sentence.txt"
+        sentence.write_text(self.dev[0].source, encoding="utf8")
+        before = peak_memory([*command, str(sentence), "--output", output])
+        start = time.perf_counter()
+        after = peak_memory([*command, str(file), "--output", output])
+        row = Row(self.memory.__doc__ or "", after - before, None, None, 300.0, None, "MB")
+        row.ok = after - before <= 300
+        row.note = (
+            f"{after:.0f} MB, and {before:.0f} MB with one sentence; "
+            f"{time.perf_counter() - start:.0f} s"
+        )
+        return row
+
+    # What several rows need
+
+    def _config(self) -> Any:
+        train, dev = self.pairs.train, self.pairs.dev
+        mean = sum(len(p.source) + len(p.target) for p in self.train) / len(self.train)
+        overrides = {
+            "paths.train": str(train[0]),
+            "paths.train_target": train[1] and str(train[1]),
+            "paths.dev": str(dev[0]),
+            "paths.dev_target": dev[1] and str(dev[1]),
+            "corpora.train.limit": len(self.train),
+            "corpora.train.max_length": 0,
+            "training.batcher.size": int(ROWS * mean),
+            "training.max_steps": self.updates,
+            "training.optimizer.learn_rate.warmup_steps": self.updates // 10,
+            "training.eval_frequency": 10**9,
+            "components.translator.generation.beam_size": BEAM,
+            "components.translator.generation.length_alpha": ALPHA,
+            "components.translator.generation.max_length": self.max_length,
+            **self.overrides,
+        }
+        return load_config(CONFIG, overrides=overrides, interpolate=False)
+
+    @functools.cached_property
+    def _trained_pair(self) -> tuple[Any, AttentionAfter]:
+        """A model trained a little, so that its translations end, and the plain one with
+        the same weights."""
+        msg.info(f"Training a model for {self.updates} updates")
+        stepper = SpacySteps(self._config(), self._count_symbols)
+        stepper.run(self.updates)
+        stepper.nlp.to_disk(self.workspace / "model")
+        nlp = spacy.load(self.workspace / "model")  # as it is used: not in training any more
+        pipe: Any = nlp.get_pipe("translator")
+        net = _plain_net(AttentionAfter, pipe)
+        copy_weights(get_shim(pipe.model).net, net)
+        return nlp, net.eval()
+
+
+def copy_weights(ours: Any, net: AttentionAfter) -> None:
+    """Give the plain model the weights of ours."""
+    parts = (
+        (net.source, ours.encoder.embedding),
+        (net.encoder, ours.encoder.rnn),
+        (net.bridge, ours.bridge.weights[0]),
+        (net.target, ours.decoder.embedding),
+        (net.query, ours.decoder.attention.query),
+        (net.key, ours.decoder.attention.key),
+        (net.energy, ours.decoder.attention.energy),
+        (net.decoder, ours.decoder.rnn),
+        (net.combine, ours.decoder.combine),
+        (net.project, ours.decoder.projection),
+        (net.output, ours.decoder.output),
+    )
+    for mine, theirs in parts:
+        mine.load_state_dict(theirs.state_dict())
+
+
+def _plain_net(kind: Any, pipe: Any) -> Any:
+    """A plain model of the sizes of ours."""
+    decoder = get_shim(pipe.model).net.decoder
+    return kind(
+        len(pipe.source_vocabulary),
+        len(pipe.target_vocabulary),
+        embedding=decoder.embedding.embedding_dim,
+        hidden=decoder.rnn.hidden_size,
+    )
+
+
+def _count_parameters(net: torch.nn.Module) -> int:
+    return sum(item.numel() for item in net.parameters())
+
+
+def _translate(nlp: Any, texts: Sequence[str], rows: int) -> list[str]:
+    return [doc._.translation for doc in nlp.pipe(texts, batch_size=rows)]
+
+
+def _translate_plainly(net: Translator, pipe: Any, texts: Sequence[str], rows: int) -> list[str]:
+    options = pipe.options
+    found: list[str] = []
+    for first in range(0, len(texts), rows):
+        ids = [pipe.source_vocabulary.encode(text).ids for text in texts[first : first + rows]]
+        best = beam_search(
+            net,
+            [item.tolist() for item in ids],
+            size=options.beam_size,
+            max_length=options.max_length,
+            alpha=options.length_alpha,
+        )
+        found += [pipe.target_vocabulary.decode(item) for item in best]
+    return found
