@@ -63,9 +63,15 @@ def set_surprisal(doc: Doc, bits: np.ndarray) -> None:
     doc.user_data[SURPRISAL] = bits.astype(np.float32)
 
 
+def _length(doc: Doc) -> int:
+    """Characters of a Doc. One that was made of a part of another, with its user data, has
+    the surprisals of the whole: nothing that could be read."""
+    return doc[-1].idx + len(doc[-1].text_with_ws) if len(doc) else 0
+
+
 def _bits(doc: Doc, start: int = 0, end: int | None = None) -> float | None:
     stored = doc.user_data.get(SURPRISAL)
-    if stored is None:
+    if stored is None or len(stored) != _length(doc):
         return None
     return float(np.sum(stored[start:end], dtype=np.float64))
 
@@ -87,7 +93,7 @@ def get_token_surprisal(token: Token) -> float | None:
 
 def get_bits_per_char(doc: Doc) -> float | None:
     stored = doc.user_data.get(SURPRISAL)
-    if stored is None or not len(stored):
+    if stored is None or not len(stored) or len(stored) != _length(doc):
         return None
     return float(np.mean(stored, dtype=np.float64))
 

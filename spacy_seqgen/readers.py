@@ -226,7 +226,7 @@ def _check_bound(name: str, value: int | float | None) -> None:
             f"from 0.0 to 1.0, written with a leading 0), got {value!r}"
         )
     if name == "stop" and isinstance(value, int) and value == 1:
-        raise ValueError("stop = 1 would be one character. Write 1.0, or null, for the whole text")
+        raise ValueError("stop = 1 would be one character. Write 1.0 for the whole text")
 
 
 def _position(bound: int | float | None, total: int) -> int:

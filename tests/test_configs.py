@@ -74,3 +74,13 @@ def test_config_trains_on_a_gpu(path, corpus, tmp_path):
 
     overrides = {**paths(path, corpus), "training.max_steps": 4}
     train(path, tmp_path / "out", use_gpu=0, overrides=overrides)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_an_optimizer_can_be_made_outside_of_a_training(path):
+    """As `nlp.resume_training` and `spacy debug data` do: spaCy looks up no variables then."""
+    training = load_config(path)["training"]
+    optimizer = spacy.blank("en", config={"training": training}).create_optimizer()
+    for _ in range(1000):
+        optimizer.step_schedules()
+    assert optimizer.learn_rate == training["optimizer"]["learn_rate"]["initial_rate"]

@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 
 import numpy as np
 import spacy
@@ -41,7 +43,7 @@ def test_whitespace_belongs_to_the_token_before():
 
 
 def test_many_small_numbers_add_up():
-    doc = spacy.tokens.Doc(NLP.vocab, words=["a" * 1_000_000])
+    doc = spacy.tokens.Doc(NLP.vocab, words=["a" * 1_000_000], spaces=[False])
     set_surprisal(doc, np.full(1_000_000, 0.1))
     assert abs(doc._.surprisal - 100_000) < 0.01
 
@@ -54,3 +56,17 @@ def test_extensions_are_installed_once():
 def test_perplexity():
     assert perplexity_of(3.0) == 8.0
     assert perplexity_of(2000.0) == math.inf
+
+
+def test_a_part_of_a_doc_does_not_have_the_surprisals_of_the_whole():
+    doc = spacy.blank("en")("one two three")
+    set_surprisal(doc, np.ones(13))
+    part = doc[1:3].as_doc(copy_user_data=True)
+    assert part._.surprisal is part._.bits_per_char is part[0]._.surprisal is None
+    assert doc[1:3]._.surprisal == 9.0
+
+
+def test_importing_the_package_is_enough_to_read_results():
+    code = "import spacy_seqgen, spacy.tokens as t; print(t.Doc.has_extension('perplexity'))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "True"

@@ -11,6 +11,7 @@ from spacy.cli._util import Arg, Opt, setup_gpu
 from tqdm import tqdm
 from wasabi import msg
 
+from ..generation.options import SAMPLING_OFF
 from .app import app
 
 
@@ -94,6 +95,9 @@ def generate_cli(
         "stop": tuple(text.replace("\\n", "\n") for text in stop) or None,
     }
     given = {key: value for key, value in given.items() if value is not None}
+    if beam_size and beam_size > 1:
+        # Asked for here, a beam goes before the sampling that the config asks for.
+        given = {**SAMPLING_OFF, **given}
     try:
         options = [
             replace(pipe.options, **given, **extra) for extra in _parse_temperatures(temperature)

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+# What a beam needs: these belong to sampling.
+SAMPLING_OFF = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0}
+
 
 class OptionError(ValueError):
     """An option is unknown or impossible. The message names it."""
@@ -145,8 +148,7 @@ class GenerationOptions:
                 f"num_samples ({self.num_samples}) must not exceed beam_size ({self.beam_size}): "
                 "a beam returns no more texts than it keeps"
             )
-        off = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0}
-        for name, value in off.items():
+        for name, value in SAMPLING_OFF.items():
             if getattr(self, name) != value:
                 raise OptionError(
                     f"{name} ({getattr(self, name)}) belongs to sampling and means nothing with "
@@ -159,11 +161,18 @@ class GenerationOptions:
 
         RAISES (OptionError): If the block names an option that does not exist.
         """
-        known = [item.name for item in fields(cls)]
-        for name in config:
+        return cls().changed(config)
+
+    def changed(self, options: Mapping[str, Any]) -> "GenerationOptions":
+        """These options with some others.
+
+        RAISES (OptionError): If there is no option of a name.
+        """
+        known = [item.name for item in fields(self)]
+        for name in options:
             if name not in known:
                 raise OptionError(f"There is no generation option {name!r}. Known: {known}")
-        return cls(**config)
+        return replace(self, **options)
 
     def for_source(self, symbols: int) -> "GenerationOptions":
         """The options with lengths instead of ratios.

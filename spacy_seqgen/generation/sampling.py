@@ -17,8 +17,8 @@ from .stopping import StopCondition
 StepFunction = Callable[[Any, Any], tuple[Logits, Any]]
 SelectFunction = Callable[[Any, np.ndarray], Any]
 
-# Rounding errors in float32 logits are about 1e-6; a decision by less than this may come
-# out otherwise in another batch.
+# A decision by less than this may come out otherwise in another batch: the differences
+# between the best logits of 1 row and of 64 were up to 1e-5, in millions of decisions.
 TOLERANCE = 2e-5
 
 

@@ -48,6 +48,7 @@ class NativeStep:
         trained = [item for item in self.parameters.values() if item.grad is not None]
         norm = nn.utils.clip_grad_norm_(trained, optimizer.grad_clip or math.inf)
         if not norm.isfinite():
+            self.drop_gradients()
             raise ValueError(
                 f"The gradient is not finite (update {self.updates + 1}), so the weights were left "
                 "as they are. Lower learn_rate, or set grad_clip."
@@ -58,11 +59,15 @@ class NativeStep:
         with torch.no_grad():
             for weight, row, values in kept:
                 weight[row] = values
-        for item in trained:
-            item.grad = None
+        self.drop_gradients()
         self.updates += 1
         if optimizer.averages is not None:
             self._update_averages(optimizer.averages)
+
+    def drop_gradients(self) -> None:
+        """Forget the gradients, so that a batch that failed does not spoil the next."""
+        for item in self.parameters.values():
+            item.grad = None
 
     def _configured(self, optimizer: Optimizer) -> torch.optim.Optimizer:
         """The PyTorch optimizer, with the values the schedules have reached."""
@@ -132,7 +137,7 @@ class NativeStep:
 def _kind_of(optimizer: Optimizer) -> str:
     if optimizer.use_radam:
         return "radam"
-    return "adam" if optimizer.b1 > 0 or optimizer.b2 > 0 else "sgd"  # as Thinc tells them
+    return "adam" if optimizer.b1 > 0 or optimizer.b2 > 0 else "sgd"
 
 
 def _make_torch_optimizer(

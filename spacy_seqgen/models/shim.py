@@ -90,6 +90,8 @@ class TorchShim(PyTorchShim):
 
     def finish_update(self, optimizer: Optimizer) -> None:
         self.native.step(optimizer)
+        if not self._model.training:  # it predicted since the gradients were computed
+            self._weights_changed()
 
     @contextlib.contextmanager
     def use_params(self, params: dict[Any, Any]) -> Iterator[None]:

@@ -12,6 +12,7 @@ from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 from thinc.api import Model
 
+from ..models.shim import get_shim
 from ..vocabularies import Vocabulary
 
 
@@ -45,6 +46,7 @@ class GeneratingPipe(TrainablePipe):
         """RAISES (ValueError): If a loss is not finite; names the texts of the batch."""
         if math.isfinite(loss):
             return
+        get_shim(self.model).native.drop_gradients()  # of earlier parts of the batch
         shown = ", ".join(repr(text[:60]) for text in texts[:3])
         shown += ", ..." if len(texts) > 3 else ""
         raise ValueError(

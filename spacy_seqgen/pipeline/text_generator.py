@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -317,7 +317,8 @@ class TextGenerator(GeneratingPipe):
         if not self.generate_text and not self.score_text:
             return results
         texts = [doc.text for doc in docs]
-        encoded = [self.vocabulary.encode(doc) for doc in docs]
+        # The text and not the Doc: in training there are no tokens but the vocabulary's own.
+        encoded = [self.vocabulary.encode(text) for text in texts]
         extra = self.options.max_length * self._rows_per_doc if self.generate_text else 0
         for group in by_padded_size([len(e.ids) for e in encoded], self.batch_symbols, extra):
             reader = Prompts(self.model, [encoded[i].ids for i in group])
@@ -347,10 +348,11 @@ class TextGenerator(GeneratingPipe):
         doc (Doc): The prompt.
         options (Any): Generation options that differ from those of the component.
         YIELDS (str): Pieces of text, of one symbol or more.
+        RAISES (OptionError): If an option is unknown or impossible.
         """
         self.check_initialized()
         shim = get_shim(self.model)
-        pieces = self._pieces(doc, replace(self.options, **options))
+        pieces = self._pieces(doc, self.options.changed(options))
         while True:
             # Anew for each piece: in between, the caller may train, or change threads.
             with shim.inference():
@@ -360,7 +362,7 @@ class TextGenerator(GeneratingPipe):
             yield piece
 
     def _pieces(self, doc: Doc, options: GenerationOptions) -> Iterator[str]:
-        prompts = Prompts(self.model, [self.vocabulary.encode(doc).ids])
+        prompts = Prompts(self.model, [self.vocabulary.encode(doc.text).ids])
         step, prepare = get_shim(self.model).net.stepper()
         search = self._search(step, options)
         yield from search.stream(lambda rows: prompts.start(prepare, rows), doc.text)

@@ -19,6 +19,7 @@ from thinc.api import Optimizer
 from torch import Tensor
 
 from ..models.shim import TorchShim
+from .data import describe_data
 from .places import (
     like_parameter,
     optimizer_tensors,
@@ -33,7 +34,7 @@ from .replacing import write_atomically
 FILE_NAME = "checkpoint.safetensors"
 FORMAT = "spacy-seqgen.checkpoint.v1"
 _PARTS = {"step", "results", "losses", "words", "seconds", "finished", "config", "states", "counts",
-          "random", "labels", "tensors"}  # fmt: skip
+          "random", "labels", "data", "tensors"}  # fmt: skip
 
 
 @dataclass
@@ -94,6 +95,7 @@ def save_checkpoint(
         "counts": update_counts(nlp, optimizer),
         "random": position,
         "labels": _labels(nlp),
+        "data": describe_data(nlp.config),
         "tensors": sorted(tensors),
     }
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
@@ -128,6 +130,11 @@ class Checkpoint:
         return self.info["config"]
 
     @property
+    def data(self) -> dict[str, str]:
+        """See `describe_data`."""
+        return self.info["data"]
+
+    @property
     def progress(self) -> Progress:
         info = self.info
         return Progress(
@@ -144,14 +151,12 @@ class Checkpoint:
 
         RAISES (CheckpointMismatch): If they do not fit the pipeline.
         """
-        now = _labels(nlp)
-        for name, labels in self.info["labels"].items():
-            if name in now and labels != now[name]:
-                raise CheckpointMismatch(
-                    f"The checkpoint {self.path} does not fit the data: '{name}' found other "
-                    "symbols or labels in the training data than when it was made. Resume with "
-                    "the same data, or begin again with --overwrite."
-                )
+        for name in self._misfits(nlp):
+            raise CheckpointMismatch(
+                f"The checkpoint {self.path} does not fit the data: '{name}' found other symbols "
+                "or labels in the training data than when it was made. Resume with the same data, "
+                "or begin again with --overwrite."
+            )
         for name, target in weights(nlp):
             self._copy(f"weights/{name}", target)
         for _ in range(self.info["step"] + 1):
@@ -161,6 +166,14 @@ class Checkpoint:
             if hasattr(pipe, "set_training_state") and name in self.info["states"]:
                 tensors = self._below(f"state/{name}/")
                 pipe.set_training_state({"keys": self.info["states"][name], "tensors": tensors})
+
+    def fits(self, nlp: Language) -> bool:
+        """Whether the vocabularies and labels of a pipeline are those of the checkpoint."""
+        return not self._misfits(nlp)
+
+    def _misfits(self, nlp: Language) -> list[str]:
+        now = _labels(nlp)
+        return [n for n, labels in self.info["labels"].items() if n in now and labels != now[n]]
 
     def restore_random(self) -> None:
         """Put the random number generators back to where they were."""

@@ -110,8 +110,9 @@ class Trainer:
         if checkpoint is not None:
             self._resume(checkpoint, batches)
         else:
-            clean_output_dir(self.output)
+            # The checkpoint first: a process killed here leaves nothing to go on from.
             self.checkpoint_path.unlink(missing_ok=True)
+            clean_output_dir(self.output)
         self._say("info", f"Pipeline: {self.nlp.pipe_names}")
         self._say("info", f"Initial learn rate: {self.optimizer.learn_rate}")
         with (
@@ -129,7 +130,9 @@ class Trainer:
                         raise Interrupted(self.progress.step)
         finally:
             finalize()
-            self._save_pipeline(is_best=False)
+            self._save_meanwhile(is_best=False)
+        if not (self.output / DIR_MODEL_LAST).exists():
+            raise OSError(f"No pipeline could be written to {self.output}")
         self.progress.finished = True
         self._save_checkpoint()
         path = self.output / DIR_MODEL_LAST
@@ -169,33 +172,42 @@ class Trainer:
         started = timer() - progress.seconds
         if self._is_enough():
             return
+        epoch, evaluated = 0, True
         for step, (epoch, batch) in enumerate(batches, progress.step + 1):
             self._update(step, epoch, batch, next(dropouts))
-            score, other_scores, is_best = None, None, None
-            # The last update too, which spaCy leaves out: `model-best` is the best there is.
-            if step % settings["eval_frequency"] == 0 or step == settings["max_steps"]:
-                with self.nlp.use_params(self.optimizer.averages or {}):
-                    score, other_scores = self.evaluate()
-                progress.results.append((score, step))
-                is_best = score == max(progress.results)[0]
             progress.step = step
             progress.words += sum(len(example) for example in batch)
-            progress.seconds = timer() - started
-            yield (
-                {
-                    "epoch": epoch,
-                    "step": step,
-                    "score": score,
-                    "other_scores": other_scores,
-                    "losses": progress.losses,
-                    "checkpoints": progress.results,
-                    "seconds": int(progress.seconds),
-                    "words": progress.words,
-                },
-                is_best,
-            )
+            evaluated = step % settings["eval_frequency"] == 0
+            yield self._info(epoch, started, evaluate=evaluated)
             if self._is_enough():
-                return
+                break
+        if not evaluated:
+            # The last update too, which spaCy leaves out: `model-best` is the best there is.
+            yield self._info(epoch, started, evaluate=True)
+
+    def _info(
+        self, epoch: int, started: float, *, evaluate: bool
+    ) -> tuple[dict[str, Any], bool | None]:
+        """What loggers are told after an update, and whether the model is the best so far."""
+        progress = self.progress
+        score, other_scores, is_best = None, None, None
+        if evaluate:
+            with self.nlp.use_params(self.optimizer.averages or {}):
+                score, other_scores = self.evaluate()
+            progress.results.append((score, progress.step))
+            is_best = score == max(progress.results)[0]
+        progress.seconds = timer() - started
+        info = {
+            "epoch": epoch,
+            "step": progress.step,
+            "score": score,
+            "other_scores": other_scores,
+            "losses": progress.losses,
+            "checkpoints": progress.results,
+            "seconds": int(progress.seconds),
+            "words": progress.words,
+        }
+        return info, is_best
 
     def _update(self, step: int, epoch: int, batch: Any, dropout: float) -> None:
         settings = self.settings
@@ -230,7 +242,7 @@ class Trainer:
         if is_best is not None:
             with self.nlp.select_pipes(disable=self.settings["frozen_components"]):
                 update_meta(self.settings, self.nlp, info)
-            self._save_pipeline(is_best=is_best)
+            self._save_meanwhile(is_best=is_best)
             info["output_path"] = str(self.output / DIR_MODEL_LAST)
             self.progress.losses = {}
         if is_best is not None or (self.progress.step + 1) % self.every == 0:
@@ -242,6 +254,18 @@ class Trainer:
             replace_directory(last, self.before_to_disk(self.nlp).to_disk)
         if is_best:
             replace_directory(best, lambda path: shutil.copytree(last, path))
+
+    def _save_meanwhile(self, *, is_best: bool) -> None:
+        """A pipeline that can't be written now, on a full disk for instance, does not end
+        the training."""
+        try:
+            self._save_pipeline(is_best=is_best)
+        except OSError as error:
+            self._say(
+                "warn",
+                f"The pipeline was not saved at step {self.progress.step}, the one before stays: "
+                f"{error}",
+            )
 
     def _save_checkpoint(self) -> None:
         config = self.nlp.config.to_str()

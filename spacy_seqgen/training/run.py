@@ -11,6 +11,7 @@ from wasabi import msg
 from ..generation.options import OptionError
 from ..textfiles import TextFileError
 from .checkpoint import FILE_NAME, Checkpoint, CheckpointMismatch
+from .data import describe_data
 from .loop import Interrupted, Trainer
 
 _MAY_DIFFER = ("paths", "training.max_steps", "training.max_epochs", "training.patience",
@@ -40,7 +41,7 @@ def run_training(
     output (Path): Where to save the pipeline and the checkpoint.
     resume (bool): Go on from the checkpoint there, if there is one.
     overwrite (bool): Begin again, although there is a checkpoint. With `resume`: only if
-        it is of a finished training, or of another config.
+        it is of a finished training, of another config or of other data.
     every (int): Updates between two checkpoints.
     use_gpu (int): The id of a GPU, or -1.
     RETURNS (Path): The directory of the final pipeline.
@@ -78,11 +79,26 @@ def run_training(
             shown = ", ".join(changed[:8])
             msg.warn(f"The config differs from that of the run that is resumed: {shown}")
     msg.divider("Training pipeline")
+    if checkpoint is not None and checkpoint.data != describe_data(nlp.config):
+        if overwrite:
+            msg.info("The training there had other data: beginning again")
+            checkpoint = None
+        else:
+            msg.warn("The data differ from those of the run that is resumed")
+    if checkpoint is not None and overwrite and not checkpoint.fits(nlp):
+        msg.info("The training there had other symbols or labels: beginning again")
+        checkpoint = None
     trainer = Trainer(nlp, output, every=every, use_gpu=use_gpu)
     try:
         return trainer.train(checkpoint)
     except CheckpointMismatch as error:
         raise TrainingError("Can't resume", str(error)) from error
+    except OSError as error:
+        raise TrainingError(
+            f"Can't save to {output}",
+            f"{error}. Make room, or give another --output; the same command with --resume goes on "
+            "from the last checkpoint, if there is one.",
+        ) from error
     except Interrupted as stop:
         raise KeyboardInterrupt(
             f"Stopped after {stop.step + 1} updates. The same command with --resume goes on."

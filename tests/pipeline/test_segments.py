@@ -26,7 +26,7 @@ def test_pieces_lose_nothing_and_keep_the_limit(text, longest):
         ("One is here. Two is. Three", ["One is here. Two is.", "Three"]),
         ("one is, two and three more", ["one is, two and", "three more"]),
         ("a" * 45, ["a" * 20, "a" * 20, "a" * 5]),
-        ("これは本です。あれは何で、それはペンです", ["これは本です。あれは何で、", "それはペンです"]),
+        ("これは本です。それはペンです。" * 2, ["これは本です。それはペンです。"] * 2),
         ('He said "one here." Then two', ['He said "one here."', "Then two"]),
     ],
 )  # fmt: skip

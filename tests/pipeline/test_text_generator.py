@@ -436,3 +436,35 @@ def test_the_config_decides_over_the_saved_model(tmp_path):
     name = "components.text_generator.model.carry_state"
     nlp = spacy.load(tmp_path / "m", config={name: False})
     assert nlp.get_pipe("text_generator").model.attrs["carry_state"] is False
+
+
+def test_what_is_written_after_an_update_is_of_the_new_weights():
+    """Also if the component predicted between the gradients and the step, as annotating
+    components do in training."""
+    nlp = make_nlp(generation={"temperature": 0.0, "max_length": 20})
+    pipe, examples = nlp.get_pipe("text_generator"), make_examples(nlp)
+    optimizer = nlp.resume_training()
+    optimizer.learn_rate = 0.05
+    for _ in range(10):
+        pipe.update(examples, sgd=None)
+        nlp("To be")
+        pipe.finish_update(optimizer)
+    expected = make_nlp(seed=1, generation={"temperature": 0.0, "max_length": 20})
+    expected.from_bytes(nlp.to_bytes())
+    assert nlp("To be")._.continuation == expected("To be")._.continuation
+
+
+def test_words_are_scored_as_they_were_learned():
+    """Whatever the tokens of the Doc: the vocabulary has its own."""
+    words = {"@misc": "spacy-seqgen.Words.v1"}
+    nlp = make_nlp(vocabulary=words, steps=20)
+    text = "To be, or not to be, that is the question."
+    tokenized = nlp(text)
+    whole = nlp(Doc(nlp.vocab, words=[text], spaces=[False]))
+    assert whole._.bits_per_char == pytest.approx(tokenized._.bits_per_char)
+
+
+def test_streaming_names_unknown_options():
+    nlp = make_nlp()
+    with pytest.raises(ValueError, match="no generation option 'temprature'"):
+        next(nlp.get_pipe("text_generator").stream(nlp.make_doc("a"), temprature=1.0))

@@ -425,6 +425,59 @@ def test_the_last_update_is_evaluated(make_config, tmp_path):
     assert_same(weights(tmp_path / "out/model-best"), weights(tmp_path / "out/model-last"))
 
 
+def test_the_last_update_is_evaluated_when_the_data_end(make_config, tmp_path):
+    config = make_config(
+        training__max_steps=0, training__max_epochs=1, training__eval_frequency=1000,
+        training__optimizer__learn_rate__total_steps=30,
+    )  # fmt: skip
+    run_training(config, tmp_path / "out")
+    progress = Checkpoint(tmp_path / "out" / FILE_NAME).progress
+    assert [step for _, step in progress.results] == [0, progress.step]
+    assert progress.step > 5
+    assert_same(weights(tmp_path / "out/model-best"), weights(tmp_path / "out/model-last"))
+
+
+def test_other_data_are_told_and_begun_again_with(
+    make_config, corpus, tmp_path, capsys, monkeypatch
+):
+    run_training(make_config(training__max_steps=2), tmp_path / "out")
+    lines = corpus.read_text().splitlines(keepends=True)
+    corpus.write_text("".join(reversed(lines)))  # the same symbols
+    run_training(make_config(training__max_steps=3), tmp_path / "out", resume=True)
+    assert "The data differ" in capsys.readouterr().out
+    with monkeypatch.context() as patch:
+        stop_after(patch, 4)
+        with pytest.raises(MemoryError):
+            run_training(make_config(), tmp_path / "out", resume=True)
+    corpus.write_text("".join(lines) + "other symbols?! ###")
+    run_training(make_config(), tmp_path / "out", resume=True, overwrite=True)
+    assert "had other data: beginning again" in capsys.readouterr().out
+
+
+def test_a_full_disk_does_not_end_the_training(make_config, tmp_path, monkeypatch, capsys):
+    write, calls = loop.replace_directory, []
+
+    def sometimes_full(path, content):
+        calls.append(path)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(loop, "replace_directory", sometimes_full)
+    run_training(make_config(training__max_steps=20), tmp_path / "out")
+    assert "The pipeline was not saved at step 10" in " ".join(capsys.readouterr().out.split())
+    assert (tmp_path / "out/model-last").is_dir()
+
+
+def test_a_disk_that_stays_full_is_named(make_config, tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(loop, "replace_directory", full)
+    with pytest.raises(TrainingError, match="Make room"):
+        run_training(make_config(training__max_steps=2), tmp_path / "out")
+
+
 def test_an_unknown_option_is_named(make_config, tmp_path):
     config = make_config(components__text_generator__generation={"temprature": 1})
     with pytest.raises(TrainingError, match="temprature"):
