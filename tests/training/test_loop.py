@@ -448,7 +448,7 @@ def test_other_data_are_told_and_begun_again_with(
     with monkeypatch.context() as patch:
         stop_after(patch, 4)
         with pytest.raises(MemoryError):
-            run_training(make_config(), tmp_path / "out", resume=True)
+            run_training(make_config(), tmp_path / "out", resume=True, every=1)
     corpus.write_text("".join(lines) + "other symbols?! ###")
     run_training(make_config(), tmp_path / "out", resume=True, overwrite=True)
     assert "had other data: beginning again" in capsys.readouterr().out
