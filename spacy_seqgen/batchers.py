@@ -8,7 +8,7 @@ from typing import NamedTuple
 from spacy.training import Example
 from spacy.util import minibatch
 
-from .translations import get_translation
+from .translations import get_symbol_counts, get_translation
 from .windows import Row, Window, get_window, make_batch
 
 
@@ -140,7 +140,9 @@ def create_padded_pairs_batcher(
 
     size (int): Most characters in a batch, padding included: rows x (the longest source +
         the longest translation). A pair that is longer is a batch by itself.
-    buffer (int): Pairs to sort by length at a time. Their batches come in random order.
+    buffer (int): Pairs to sort by length at a time: by symbols where the reader knows how
+        many there are (`spacy-seqgen.parallel.v1`, in training), else by characters. Their
+        batches come in random order.
     """
     if size < 1:
         raise ValueError(f"size must be 1 or more, got {size}")
@@ -160,7 +162,9 @@ def _by_padded_pair(examples: list[Example], size: int) -> Iterator[list[Example
     lengths = [_pair_lengths(example) for example in examples]
     group: list[Example] = []
     longest = 0, 0
-    for index in sorted(range(len(examples)), key=lengths.__getitem__):
+    pairs = zip(examples, lengths, strict=True)
+    order = [_symbol_counts(example) or length for example, length in pairs]
+    for index in sorted(range(len(examples)), key=order.__getitem__):
         target, source = lengths[index]
         widest = max(longest[0], target), max(longest[1], source)
         if group and (len(group) + 1) * sum(widest) > size:
@@ -170,6 +174,12 @@ def _by_padded_pair(examples: list[Example], size: int) -> Iterator[list[Example
         longest = widest
     if group:
         yield group
+
+
+def _symbol_counts(example: Example) -> tuple[int, int] | None:
+    """Symbols of the translation and of the source, if they were counted."""
+    counts = get_symbol_counts(example.reference)
+    return counts and (counts[1], counts[0])
 
 
 def _pair_lengths(example: Example) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from spacy.util import logger
 from .outputs import install_extensions
 from .readers import shuffled
 from .textfiles import TextFileError, find_text_files, read_lines
-from .translations import set_translation
+from .translations import set_symbol_counts, set_translation
 
 
 class Pair(NamedTuple):
@@ -63,9 +63,12 @@ class Parallel:
         if str(self.path).endswith(".spacy"):
             yield from Corpus(self.path, limit=self.limit)(nlp)
             return
+        count = _find_counter(nlp)
         for pair in shuffled(self.pairs(), self.shuffle_buffer, rng):
             reference = nlp.make_doc(pair.source)
             set_translation(reference, pair.target)
+            if count:
+                set_symbol_counts(reference, count(pair.source, pair.target))
             yield Example(nlp.make_doc(pair.source), reference)
 
     def pairs(self) -> Iterator[Pair]:
@@ -104,6 +107,15 @@ class Parallel:
         if self.max_ratio and max(one, two) > self.max_ratio * min(one, two):
             return f"of which one side is {self.max_ratio:g} times as long as the other"
         return None
+
+
+def _find_counter(nlp: Language) -> Callable[[str, str], tuple[int, int]] | None:
+    """What counts symbols, for batches of similar length: characters tell little of the
+    number of subwords. None before there are vocabularies."""
+    for _, pipe in nlp.pipeline:
+        if getattr(pipe, "can_count_symbols", False):
+            return pipe.count_symbols  # type: ignore[attr-defined]
+    return None
 
 
 def read_pairs(path: str | Path, target_path: str | Path | None = None) -> Iterator[Pair]:

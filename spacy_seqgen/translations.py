@@ -10,6 +10,7 @@ from spacy.tokens import Doc, Span, Token
 from spacy.util import get_words_and_spaces
 
 TRANSLATIONS = "spacy_seqgen.translations"
+COUNTS = "spacy_seqgen.symbol_counts"
 PREFIX = "spacy_seqgen.translation_prefix"
 
 Block = tuple[int, np.ndarray]
@@ -149,6 +150,15 @@ def set_translation(doc: Doc, text: str) -> None:
 def get_translation(doc: Doc) -> str | None:
     stored = doc.user_data.get(TRANSLATIONS)
     return stored[0]["text"] if stored else None
+
+
+def set_symbol_counts(doc: Doc, counts: tuple[int, int]) -> None:
+    """Note how many symbols a Doc has, and its translation, for batches of similar length."""
+    doc.user_data[COUNTS] = counts
+
+
+def get_symbol_counts(doc: Doc) -> tuple[int, int] | None:
+    return doc.user_data.get(COUNTS)
 
 
 def set_prefix(doc: Doc, text: str) -> None:

@@ -4,8 +4,10 @@ import json
 import pytest
 import spacy
 
+from spacy_seqgen.batchers import create_padded_pairs_batcher
 from spacy_seqgen.parallel import create_parallel_reader, read_pairs
 from spacy_seqgen.textfiles import TextFileError
+from spacy_seqgen.translations import get_symbol_counts
 
 
 def read(path, target_path=None, **settings):
@@ -107,3 +109,22 @@ def test_a_directory_of_pairs(tmp_path):
     (tmp_path / "b.tsv").write_text("Hi.\tSalut !\n")
     (tmp_path / "a.tsv.gz").write_bytes(gzip.compress(b"Go.\tVa !\n"))
     assert [pair.target for pair in read_pairs(tmp_path)] == ["Va !", "Salut !"]
+
+
+def test_symbols_are_counted_for_batches_of_similar_length(tmp_path):
+    nlp = spacy.blank("en")
+    words = {"@misc": "spacy-seqgen.Words.v1"}
+    config = {"source_vocabulary": words, "target_vocabulary": words, "attention": False}
+    nlp.add_pipe("translator", config=config)
+    (tmp_path / "pairs.tsv").write_text("a\tb\na b c\tstraightforwardly\na b\td e f g\n")
+    reader = create_parallel_reader(str(tmp_path / "pairs.tsv"))
+    assert {get_symbol_counts(example.reference) for example in reader(nlp)} == {None}
+    nlp.initialize(lambda: list(reader(nlp)))
+    examples = list(reader(nlp))
+    assert [get_symbol_counts(example.reference) for example in examples] == [
+        (1, 1),
+        (3, 1),
+        (2, 4),
+    ]
+    batches = create_padded_pairs_batcher(size=1000)(examples)
+    assert [eg.reference.text for eg in next(batches)] == ["a", "a b c", "a b"]

@@ -15,6 +15,7 @@ def attention_cli(
     output: Path = Opt(
         ..., "--output", "-o", help="Picture to write: .html, .png, .pdf or .svg", dir_okay=False
     ),
+    is_file: bool = Opt(False, "--file", "-f", help="TEXT is a file: draw the first text in it"),
     n_best: int = Opt(1, "--n-best", "-n", help="Translations to choose from (.html only)", min=1),
     component: str | None = Opt(
         None, "--component", "-c", help="Name of the translator, if there are several"
@@ -33,7 +34,7 @@ def attention_cli(
     --output attention.png
     """
     from ..visualize import render, save_figure
-    from .common import find_component, load_pipeline, make_doc
+    from .common import find_component, load_pipeline, make_doc, read_texts
     from .translate import choose_options
 
     kinds = (".html", ".png", ".pdf", ".svg")
@@ -45,6 +46,8 @@ def attention_cli(
     pipe.attention = True
     try:
         pipe.options = choose_options(pipe.options, None, n_best, None)
+        if is_file:
+            text = next(iter(read_texts(Path(text))), "")
         doc = make_doc(nlp, text, "The text")
         pipe.set_annotations([doc], pipe.predict([doc]))
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ _REASONS = ("length", "end", "stop")
 _LENGTH, _END, _STOP = range(3)
 
 
-def length_penalty(length: Tensor | float, alpha: float) -> Any:
+def length_penalty(length: np.ndarray | Tensor | float, alpha: float) -> Any:
     """Equation 14 of Wu et al.: ((5 + length) / 6) ** alpha, where length counts the
     generated symbols, the end symbol included."""
     return ((5.0 + length) / 6.0) ** alpha
@@ -73,11 +73,15 @@ class Beam:
         self.coverage = coverage
         self.beta = beta
 
-    def run(self, state: Any, last_ids: np.ndarray) -> list[list[Hypothesis]]:
+    def run(
+        self, state: Any, last_ids: np.ndarray, limits: np.ndarray | None = None
+    ) -> list[list[Hypothesis]]:
         """Search.
 
         state (Any): The model's state after all but the last symbol of the prompts.
         last_ids (np.ndarray): Shape (rows,): the last symbols of the prompts.
+        limits (np.ndarray | None): Shape (rows,): a `max_length` for each, above 0 and not
+            above that of all.
         RETURNS (list[list[Hypothesis]]): `best` for each row, the best first.
         """
         rows, k = len(last_ids), self.size
@@ -93,23 +97,25 @@ class Beam:
         live.scores[:, 0] = 0.0  # all k are the same at first: let one of them speak
         done = _Pool.empty(rows, k)
         certain = np.ones(rows, dtype=bool)
-        for step in range(1, self.max_length + 1):
+        limits = np.full(rows, self.max_length) if limits is None else limits
+        for step in range(1, int(limits.max()) + 1):
             logits, state = self.step(state, ids)
             live = live.with_bonus(self._bonus(state, live))
             live, ended, parents, sure = self._extend(torch.as_tensor(logits), live)
             certain &= sure
-            if step == self.max_length:
-                live.reasons[:] = _LENGTH
-                ended = ended.joined(live)
+            over = np.equal(limits, step)
+            if over.any():
+                live.reasons[over] = _LENGTH
+                ended = ended.joined(live.where(over[:, None]))
             if ended.any():
                 done = done.joined(ended.ranked(length_penalty(float(step), self.alpha))).best(k)
-            finished = self._is_finished(live, done) | (step == self.max_length)
+            finished = self._is_finished(live, done, limits) | over
             for row in np.flatnonzero(finished).tolist():
                 results[alive[row]] = self._hypotheses(done, row, bool(certain[row]))
             if finished.all():
                 break
             keep = np.flatnonzero(~finished)
-            alive, certain = alive[keep], certain[keep]
+            alive, certain, limits = alive[keep], certain[keep], limits[keep]
             flat = (keep[:, None] * k + parents[keep]).reshape(-1)
             live, done = live.rows(keep), done.rows(keep)
             state = self.select(state, flat)
@@ -165,8 +171,8 @@ class Beam:
         pool.reasons = reasons
         return reasons
 
-    def _is_finished(self, live: "_Pool", done: "_Pool") -> np.ndarray:
-        reachable = live.scores.max(1) / length_penalty(float(self.max_length), self.alpha)
+    def _is_finished(self, live: "_Pool", done: "_Pool", limits: np.ndarray) -> np.ndarray:
+        reachable = live.scores.max(1) / length_penalty(limits.astype(np.float32), self.alpha)
         worst = np.sort(done.scores, axis=1)[:, ::-1][:, self.best - 1]
         return (worst >= reachable) | np.isneginf(live.scores.max(1))
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+_FEW_MORE = 10  # a multiple of a short source is too short
+
 # What a beam needs: these belong to sampling.
 SAMPLING_OFF = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0}
 
@@ -86,8 +88,8 @@ class GenerationOptions:
     )
     max_length_ratio: float = _option(
         0.0,
-        "Most symbols as a multiple of those of the source, beside `max_length`. Only for "
-        "translators. 0 switches it off.",
+        "Most symbols as a multiple of those of the source, and 10 more, beside `max_length`. Only "
+        "for translators. 0 switches it off.",
     )
     min_length_ratio: float = _option(
         0.0,
@@ -174,22 +176,22 @@ class GenerationOptions:
                 raise OptionError(f"There is no generation option {name!r}. Known: {known}")
         return replace(self, **options)
 
+    def limit_for(self, symbols: int) -> int:
+        """The most symbols for a source with so many."""
+        if not self.max_length_ratio:
+            return self.max_length
+        return min(self.max_length, math.ceil(symbols * self.max_length_ratio) + _FEW_MORE)
+
     def for_source(self, symbols: int) -> "GenerationOptions":
-        """The options with lengths instead of ratios.
+        """The options with a length instead of a ratio for the shortest.
 
         symbols (int): The length of the source.
         """
-        longest, shortest = self.max_length, self.min_length
-        if self.max_length_ratio:
-            longest = min(longest, math.ceil(symbols * self.max_length_ratio))
-        shortest = min(longest, max(shortest, math.floor(symbols * self.min_length_ratio)))
-        return replace(
-            self,
-            max_length=longest,
-            min_length=shortest,
-            max_length_ratio=0.0,
-            min_length_ratio=0.0,
-        )
+        if not self.min_length_ratio:
+            return self
+        least = max(self.min_length, math.floor(symbols * self.min_length_ratio))
+        least = min(least, self.limit_for(symbols))
+        return replace(self, min_length=least, min_length_ratio=0.0)
 
     def refuse_translator_options(self) -> None:
         """RAISES (OptionError): If an option needs a source, which only translators have."""

@@ -82,21 +82,26 @@ class Sampler:
         self._jitter: torch.Tensor | None = None
         self._alone = False
 
-    def run(self, state: Any, last_ids: np.ndarray) -> list[Hypothesis]:
+    def run(
+        self, state: Any, last_ids: np.ndarray, limits: np.ndarray | None = None
+    ) -> list[Hypothesis]:
         """Generate until every row is finished.
 
         state (Any): The model's state after all but the last symbol of the prompts.
         last_ids (np.ndarray): Shape (rows,): the last symbols of the prompts.
+        limits (np.ndarray | None): Shape (rows,): a `max_length` for each.
         RETURNS (list[Hypothesis]): One for each row.
         """
         empty = np.empty(0, np.int64), np.empty(0, np.float32)
         results = [Hypothesis(*empty, "length") for _ in last_ids]
-        for step in self.steps(state, last_ids):
+        for step in self.steps(state, last_ids, limits):
             for row, reason in step.ended.items():
                 results[step.alive[row]] = step.hypothesis(row, reason)
         return results
 
-    def steps(self, state: Any, last_ids: np.ndarray) -> Iterator[Step]:
+    def steps(
+        self, state: Any, last_ids: np.ndarray, limits: np.ndarray | None = None
+    ) -> Iterator[Step]:
         """Generate, and yield after each step. Finished rows are gone at the next."""
         ids: Any = last_ids
         # The last row left is none: its state still comes from a batch.
@@ -112,6 +117,9 @@ class Sampler:
             chosen = ids if isinstance(ids, np.ndarray) else ids.cpu().numpy()
             trace.add(logits, chosen)
             ended = self._ended(chosen, trace)
+            if limits is not None:
+                for row in np.flatnonzero(limits[alive] == trace.steps).tolist():
+                    ended.setdefault(row, "length")
             yield Step(trace, alive, certain, ended)
             if len(ended) == len(alive):
                 return

@@ -69,7 +69,9 @@ class Search:
         conditions: list[StopCondition] = [EndOfText(self.symbols.end)]
         return [*conditions, self.stop] if self.stop else conditions
 
-    def run(self, start: StartFunction, keys: Sequence[str]) -> list[list[Hypothesis]]:
+    def run(
+        self, start: StartFunction, keys: Sequence[str], limits: Sequence[int] | None = None
+    ) -> list[list[Hypothesis]]:
         """Generate for a batch of prompts.
 
         The result for a prompt does not depend on the others. Rounding does, because
@@ -79,15 +81,18 @@ class Search:
 
         start (StartFunction): Brings the model to the end of some of the prompts.
         keys (Sequence[str]): The text of each prompt, which keys its randomness.
+        limits (Sequence[int] | None): For each prompt the most symbols, if that is less
+            than `max_length`.
         RETURNS (list[list[Hypothesis]]): `num_samples` for each prompt, best first for
             a beam.
         """
-        results = self._run(start, keys, range(len(keys)))
+        most = None if limits is None else np.minimum(limits, self.options.max_length)
+        results = self._run(start, keys, range(len(keys)), most)
         for row, found in enumerate(results):
             if len(keys) * self.options.num_samples == 1:
                 break
             if not all(hypothesis.certain for hypothesis in found):
-                results[row] = self._alone(start, keys, row)
+                results[row] = self._alone(start, keys, row, most)
         return results
 
     def stream(self, start: StartFunction, key: str) -> Iterator[str]:
@@ -120,26 +125,34 @@ class Search:
         return self.stop.trim(text) if self.stop and hypothesis.finish_reason == "stop" else text
 
     def _run(
-        self, start: StartFunction, keys: Sequence[str], rows: Sequence[int]
+        self,
+        start: StartFunction,
+        keys: Sequence[str],
+        rows: Sequence[int],
+        limits: np.ndarray | None,
     ) -> list[list[Hypothesis]]:
         state, last_ids = start(rows)
+        limits = None if limits is None else limits[list(rows)]
         if self.options.beam_size > 1:
-            return self._beam().run(state, last_ids)
+            return self._beam().run(state, last_ids, limits)
         n = self.options.num_samples
         spread = np.repeat(np.arange(len(rows)), n)
         if n > 1:
             state, last_ids = self.select(state, spread), last_ids[spread]
         seeds = [row_key(self.options.seed, keys[row], k) for row in rows for k in range(n)]
-        found = self._sampler(seeds).run(state, last_ids)
+        limits = None if limits is None else limits[spread]
+        found = self._sampler(seeds).run(state, last_ids, limits)
         return [found[i : i + n] for i in range(0, len(found), n)]
 
-    def _alone(self, start: StartFunction, keys: Sequence[str], row: int) -> list[Hypothesis]:
+    def _alone(
+        self, start: StartFunction, keys: Sequence[str], row: int, limits: np.ndarray | None
+    ) -> list[Hypothesis]:
         if self.options.beam_size > 1:
-            return self._run(start, keys, [row])[0]
+            return self._run(start, keys, [row], limits)[0]
         found = []
         for k in range(self.options.num_samples):
             sampler = self._sampler([row_key(self.options.seed, keys[row], k)])
-            found += sampler.run(*start([row]))
+            found += sampler.run(*start([row]), None if limits is None else limits[[row]])
         return found
 
     def _sampler(self, keys: Sequence[int]) -> Sampler:

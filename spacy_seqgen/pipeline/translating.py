@@ -94,7 +94,7 @@ class SentenceTranslator:
         """What is searched for together: sentences of similar length, within the limit;
         of the same length where the options depend on it, and with the same beginning."""
         options = self.options
-        by_length = bool(options.max_length_ratio or options.min_length_ratio)
+        by_length = bool(options.min_length_ratio)
 
         def key(i: int) -> tuple[int, list[int]]:
             source = sentences[i].source.ids
@@ -135,7 +135,8 @@ class SentenceTranslator:
                 select=(steps or net).select,
                 coverage=steps.penalty if steps else None,
             )
-            found = search.run(start, [sentence.text for sentence in sentences])
+            limits = [options.limit_for(len(source)) for source in sources]
+            found = search.run(start, [sentence.text for sentence in sentences], limits)
             return self._with_forced(net, sources, forced, found) if len(forced) else found
 
     def _with_forced(

@@ -62,7 +62,7 @@ num_samples = 1
 beam_size = 5
 length_alpha = 0.7
 coverage_beta = 0.0
-max_length_ratio = 0.0
+max_length_ratio = 3.0
 min_length_ratio = 0.0
 seed = 0
 
@@ -251,6 +251,18 @@ class Translator(GeneratingPipe):
         self.cfg["vectors"] = load_embeddings(self, vectors, {"source": sources, "target": targets})
         self._is_training = True
 
+    @property
+    def can_count_symbols(self) -> bool:
+        """Whether there are vocabularies."""
+        return all(vocabulary.is_built for vocabulary in self.vocabularies.values())
+
+    def count_symbols(self, source: str, target: str) -> tuple[int, int]:
+        """How many symbols two texts have."""
+        return (
+            len(self.source_vocabulary.encode(source).ids),
+            len(self.target_vocabulary.encode(target).ids),
+        )
+
     def _share_vocabulary(self) -> None:
         kinds = [type(vocabulary).__name__ for vocabulary in self.vocabularies.values()]
         if kinds[0] != kinds[1]:
@@ -394,7 +406,11 @@ class Translator(GeneratingPipe):
         choose the best model, and take a fraction of the time."""
         if not self._is_training:
             return self.options
-        return GenerationOptions(max_length=self.options.max_length, temperature=0.0)
+        return GenerationOptions(
+            max_length=self.options.max_length,
+            max_length_ratio=self.options.max_length_ratio,
+            temperature=0.0,
+        )
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Evaluate. See `spacy_seqgen.scorers`; and how well the model knows the true

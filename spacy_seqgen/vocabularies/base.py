@@ -209,11 +209,15 @@ def check_vocabulary_data(data: Any, kind: str, version: int) -> None:
         raise ValueError("'settings' is missing")
 
 
-def check_vocabulary_settings(settings: dict[str, Any], expected: dict[str, Any]) -> None:
-    """RAISES (ValueError): If settings have other names or types than those expected."""
-    for name in sorted(settings.keys() | expected.keys()):
-        if name not in settings or name not in expected:
-            raise ValueError(f"'settings' must name {sorted(expected)}, found {sorted(settings)}")
-        if type(settings[name]) is not type(expected[name]):
-            kind = type(expected[name]).__name__
+def check_vocabulary_settings(settings: dict[str, Any], known: dict[str, Any]) -> None:
+    """Settings that an older release did not know of yet may be missing: those have their
+    defaults.
+
+    RAISES (ValueError): If there are others than those known, or of other types.
+    """
+    for name in sorted(settings):
+        if name not in known:
+            raise ValueError(f"'settings' may name {sorted(known)}, found {name!r}")
+        if type(settings[name]) is not type(known[name]):
+            kind = type(known[name]).__name__
             raise ValueError(f"the setting {name!r} must be {kind}, found {settings[name]!r}")

@@ -52,6 +52,13 @@ def test_rows(model, tmp_path):
     assert rows[0]["meta"]["finish_reason"] == "end"
 
 
+def test_attention_of_the_first_text_of_a_file(model, tmp_path):
+    (tmp_path / "texts.txt").write_text("the black cat\nthe cat sleeps\n")
+    shown = run("attention", model, tmp_path / "texts.txt", "--file", "-o", tmp_path / "a.html")
+    assert "le chat noir" in shown
+    assert "sleeps" not in (tmp_path / "a.html").read_text()
+
+
 @pytest.mark.parametrize(
     "arguments,message",
     [
@@ -85,6 +92,7 @@ def test_attention(model, tmp_path):
         (("a", "-o", "a.gif"), "must end in one of .html, .png, .pdf, .svg"),
         (("a", "-o", "a.html", "-c", "other"), "no single component"),
         ((" ", "-o", "a.html"), "There is no attention"),
+        (("nothing.txt", "--file", "-o", "a.html"), "nothing.txt"),
     ],
 )
 def test_attention_says_what_is_wrong(model, arguments, message):

@@ -171,3 +171,22 @@ def test_a_wide_beam_finds_the_best_with_a_coverage_penalty(seed, beta, max_leng
     best = max(expected, key=lambda item: item[0])
     assert found.score == pytest.approx(best[0], abs=1e-4)
     assert found.ids.tolist() == best[1]
+
+
+@pytest.mark.parametrize("options", [{"beam_size": 3}, {"num_samples": 2}])
+def test_each_row_may_have_a_limit_of_its_own(options):
+    table = chain(5)
+    table[:, 3] = -2.0  # texts are long
+
+    def step(state, ids):
+        return table[torch.as_tensor(ids)], state
+
+    keys, limits = ["a", "b", "c", "d"], [3, 12, 7, 50]
+    search = Search(GenerationOptions(max_length=20, **options), step, SYMBOLS)
+    found = search.run(start, keys, limits)
+    for key, limit, hypotheses in zip(keys, limits, found, strict=True):
+        own = GenerationOptions(max_length=min(limit, 20), **options)
+        alone = Search(own, step, SYMBOLS).run(start, [key])[0]
+        assert [h.ids.tolist() for h in hypotheses] == [h.ids.tolist() for h in alone]
+        assert [h.finish_reason for h in hypotheses] == [h.finish_reason for h in alone]
+    assert any(h.finish_reason == "length" for h in found[0])

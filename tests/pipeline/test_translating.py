@@ -102,9 +102,11 @@ def test_lengths_relative_to_the_source(subwords, pipe):
     encode = subwords.get_pipe("translator").source_vocabulary.encode
     written = subwords.get_pipe("translator").target_vocabulary.encode
     texts = [text for text, _ in PAIRS]
-    pipe.options = GenerationOptions(max_length=100, max_length_ratio=0.5, beam_size=2)
+    pipe.options = GenerationOptions(
+        max_length=100, max_length_ratio=0.5, min_length=90, beam_size=2
+    )
     for doc in subwords.pipe(texts):
-        longest = int(np.ceil(len(encode(doc.text).ids) / 2))
+        longest = int(np.ceil(len(encode(doc.text).ids) / 2)) + 10
         assert len(written(doc._.translation).ids) <= longest
         assert doc._.translations[0].finish_reason == "length"
     pipe.options = GenerationOptions(max_length=100, min_length_ratio=4.0, beam_size=2)
