@@ -101,7 +101,7 @@ def test_ranges_go_on_over_files(tmp_path):
         ({"stop": 1.5}, "stop"),
         ({"stop": ".95"}, "leading 0"),
         ({"stop": True}, "stop"),
-        ({"stop": 1}, "Write 1.0, or null"),
+        ({"stop": 1}, "Write 1.0 for the whole"),
         ({"shuffle_buffer": -1}, "shuffle_buffer"),
     ],
 )

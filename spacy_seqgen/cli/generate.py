@@ -11,7 +11,6 @@ from spacy.cli._util import Arg, Opt, setup_gpu
 from tqdm import tqdm
 from wasabi import msg
 
-from ..generation.options import SAMPLING_OFF
 from .app import app
 
 
@@ -76,6 +75,7 @@ def generate_cli(
     python -m spacy seqgen generate training/char_lm/model-best --prompt-file prompts.txt
     --num-samples 3 --output texts.jsonl
     """
+    from ..generation.options import SAMPLING_OFF
     from .common import find_component, load_pipeline, make_doc, read_texts
 
     if prompts and prompt_file:
