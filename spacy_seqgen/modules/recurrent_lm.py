@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from .dropout import Dropout
 from .recurrent_steps import RecurrentSteps, make_recurrent_steps
 
 # Hidden states, batch first, so that rows can be selected like those of anything else:
@@ -70,7 +69,7 @@ class RecurrentLM(nn.Module):
         self.pad = pad
         self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=pad)
         self.rnn = CELLS[cell](embedding_size, hidden_size, num_layers)
-        self.dropout = Dropout(0.0)
+        self.dropout = nn.Dropout(0.0)
         self.projection: nn.Module = nn.Identity()
         if tied and embedding_size != hidden_size:
             self.projection = nn.Linear(hidden_size, embedding_size, bias=False)
