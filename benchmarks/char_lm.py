@@ -176,13 +176,15 @@ class Benchmark:
     def three_minutes(self) -> Row:
         """held-out bits, next 5 %, after 3 minutes of one core"""
         rate = self._steps_per_second("char_lm")
-        steps = int(rate * 175)  # the rest is for loading, evaluations and saving
+        # The number of updates must be told at the start, for the learning rate to fall. The
+        # rest is for loading, evaluating and saving, and for a machine that slows down.
+        steps = int(rate * 160)
         seconds, bits = self._train_process("char_lm", steps, threads=1)
         loop = self._plain_loop(64, 64, learn_rate=1e-2, seconds=180)
         other = loop.bits_per_char(self.dev_ids)
         row = Row(
-            self.three_minutes.__doc__ or "", bits, other, bits / other, 2.12, bits <= 2.12,
-            "bits/character",
+            self.three_minutes.__doc__ or "", bits, other, bits / other, 2.12,
+            bits <= 2.12 and seconds <= 180, "bits/character",
         )  # fmt: skip
         row.note = f"{steps} updates in {seconds:.0f} s of processor time, everything included"
         return row
@@ -260,8 +262,8 @@ class Benchmark:
         stepper = _steps(self._config())
         stepper.run(50)
         start = time.perf_counter()
-        stepper.run(200)
-        return 200 / (time.perf_counter() - start)
+        stepper.run(500)
+        return 500 / (time.perf_counter() - start)
 
     def _trained_pair(self) -> tuple[Any, plain.Training]:
         """The same model on both sides, trained a little, so that it writes words and

@@ -139,11 +139,15 @@ SUBJECTS = [
 OBJECTS = [("me", "me"), ("him", "le"), ("her", "la"), ("us", "nous"), ("them", "les")]
 WEATHER = [
     ("fine", "beau"), ("bad", "mauvais"), ("cold", "froid"), ("hot", "chaud"), ("mild", "doux"),
+    ("cool", "frais"),
 ]  # fmt: skip
-DAYS = [
+DEGREES = [("", ""), ("very", "très"), ("too", "trop"), ("rather", "assez")]
+OCCASIONS = [
     ("", ""), ("today", "aujourd'hui"), ("here", "ici"), ("this morning", "ce matin"),
-    ("this evening", "ce soir"), ("in Paris", "à Paris"), ("in winter", "en hiver"),
-    ("in summer", "en été"),
+    ("this evening", "ce soir"), ("in Paris", "à Paris"), ("in London", "à Londres"),
+    ("in winter", "en hiver"), ("in summer", "en été"), ("in autumn", "en automne"),
+    ("in spring", "au printemps"), ("in the mountains", "à la montagne"),
+    ("at the seaside", "à la mer"), ("in town", "en ville"),
 ]  # fmt: skip
 NUMBERS = [("two", "deux"), ("three", "trois"), ("four", "quatre"), ("five", "cinq"),
            ("six", "six"), ("ten", "dix")]  # fmt: skip
@@ -228,7 +232,8 @@ def patterns() -> list[Pattern]:
     people = [noun for noun in NOUNS if noun.kind == "person"]
     things = [noun for noun in NOUNS if noun.kind in ("thing", "animal")]
     return [
-        Pattern(weather, (WEATHER, DAYS, no)),
+        Pattern(weather, (WEATHER, DEGREES, OCCASIONS, no)),
+        Pattern(asked_weather, (WEATHER, DEGREES, OCCASIONS)),
         Pattern(statement, (SUBJECTS, VERBS, phrases)),
         Pattern(denial, (SUBJECTS, VERBS, phrases)),
         Pattern(question, (SUBJECTS, VERBS, phrases)),
@@ -245,12 +250,25 @@ def patterns() -> list[Pattern]:
     ]
 
 
-def weather(kind: tuple[str, str], when: tuple[str, str], no: bool) -> Phrase:
+def weather(
+    kind: tuple[str, str], degree: tuple[str, str], occasion: tuple[str, str], no: bool
+) -> Phrase:
     """The weather is fine: il fait beau."""
-    subject, state, day = Unit("the weather", "il"), Unit(*kind), Unit(*when)
-    verb, negation = Unit("is", "fait"), Unit("not" if no else "", "")
-    ne, pas = Unit("", "ne" if no else ""), Unit("", "pas" if no else "")
-    return Phrase((subject, verb, negation, state, day), (subject, ne, verb, pas, state, day))
+    subject, verb = Unit("the weather", "il"), Unit("is", "fait")
+    rest = Unit(*degree), Unit(*kind), Unit(*occasion)
+    ne, pas = Unit("not", "ne"), Unit("", "pas")
+    if not no:
+        return Phrase((subject, verb, *rest), (subject, verb, *rest))
+    return Phrase((subject, verb, ne, *rest), (subject, ne, verb, pas, *rest))
+
+
+def asked_weather(
+    kind: tuple[str, str], degree: tuple[str, str], occasion: tuple[str, str]
+) -> Phrase:
+    """Is the weather fine? Est-ce qu'il fait beau ?"""
+    subject, verb, ask = Unit("the weather", "il"), Unit("is", "fait"), Unit("", "est-ce qu'")
+    rest = Unit(*degree), Unit(*kind), Unit(*occasion), Unit("?", "?")
+    return Phrase((verb, subject, *rest), (ask, subject, verb, *rest))
 
 
 def conjugate(subject: tuple, verb: Verb, is_third: bool | None = None) -> tuple[Unit, Unit]:

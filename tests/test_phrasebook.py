@@ -40,6 +40,8 @@ def test_there_are_enough_of_enough_kinds(phrasebook):
 
 SENTENCES = [
     ("weather", {}, "The weather is fine.", "Il fait beau.", "0-0 1-0 2-1 3-2 4-3"),
+    ("asked_weather", {}, "Is the weather very cold in winter?",
+     "Est-ce qu'il fait très froid en hiver ?", None),
     ("statement", {"adjective": "black"}, "I see the black cat.", "Je vois le chat noir.",
      "0-0 1-1 2-2 3-4 4-3 5-5"),
     ("statement", {"adjective": "small"}, "I see the small cat.", "Je vois le petit chat.",
@@ -77,7 +79,9 @@ def make_sentence(book, kind, subject="I", verb="see", determiner="the", noun="c
     what, how = find(book.NOUNS, noun), find(book.ADJECTIVES, adjective)
     thing = book.noun_phrase(determiner, what, plural, how)
     if kind == "weather":
-        return book.weather(book.WEATHER[0], book.DAYS[0], False)
+        return book.weather(book.WEATHER[0], book.DEGREES[0], book.OCCASIONS[0], False)
+    if kind == "asked_weather":
+        return book.asked_weather(book.WEATHER[2], book.DEGREES[1], book.OCCASIONS[7])
     if kind == "pronoun":
         return book.pronoun(who, does, book.OBJECTS[1], False)
     if kind == "owned":
