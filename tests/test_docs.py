@@ -97,7 +97,7 @@ def test_settings_of_registered_functions_are_in_a_table(kind, name):
 
 @pytest.mark.parametrize("component", NAMES["factories"])
 def test_settings_of_the_component_are_in_a_table(component):
-    module = importlib.import_module(f"spacy_seqgen.pipeline.{component}")
+    module = importlib.import_module("spacy_seqgen.pipeline.factories")
     make = getattr(module, f"make_{component}")
     text = (ROOT / "docs" / f"{component}.md").read_text(encoding="utf8")
     for name in inspect.signature(make).parameters:

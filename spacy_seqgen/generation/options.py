@@ -4,7 +4,7 @@ made from these descriptions.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 _FEW_MORE = 10  # a multiple of a short source is too short
@@ -164,6 +164,10 @@ class GenerationOptions:
         RAISES (OptionError): If the block names an option that does not exist.
         """
         return cls().changed(config)
+
+    def to_config(self) -> dict[str, Any]:
+        """As a config block."""
+        return {**asdict(self), "stop": list(self.stop)}
 
     def changed(self, options: Mapping[str, Any]) -> "GenerationOptions":
         """These options with some others.

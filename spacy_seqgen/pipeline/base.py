@@ -2,36 +2,51 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-import srsly
 from spacy import util
 from spacy.errors import Errors
-from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
-from thinc.api import Model
+from spacy.training import Example, validate_examples
+from spacy.vocab import Vocab
+from thinc.api import Model, Optimizer, set_dropout_rate
 
+from ..generation import GenerationOptions
 from ..models.shim import get_shim
-from ..vocabularies import Vocabulary
+from ..outputs import install_extensions
+from .saving import VocabularyPipe
 
 
-class GeneratingPipe(TrainablePipe):
-    """A trainable component that owns one or more vocabularies.
+class GeneratingPipe(VocabularyPipe):
+    """A component that learns from batches of Docs and generates text.
 
-    A vocabulary is part of the component and is saved beside the model, because the
-    sizes of the model depend on it: it is restored first, then the model is made, then
-    the weights are loaded.
+    vocab (Vocab): spaCy's.
+    model (Model): What learns.
+    name (str): Of the component in the pipeline.
+    options (GenerationOptions): How to generate.
+    batch_symbols (int): Most symbols computed at once, padding included.
+    scorer (Callable | None): How to evaluate.
     """
 
-    @property
-    def vocabularies(self) -> dict[str, Vocabulary]:
-        """The vocabularies, by the names under which they are saved."""
-        raise NotImplementedError
-
-    def make_model(self) -> None:
-        """Make the PyTorch module, now that the vocabularies are there."""
-        raise NotImplementedError
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model,
+        name: str,
+        options: GenerationOptions,
+        batch_symbols: int,
+        scorer: Callable | None,
+    ):
+        if batch_symbols < 1:
+            raise ValueError(f"batch_symbols must be 1 or more, got {batch_symbols}")
+        install_extensions()
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.options = options
+        self.batch_symbols = batch_symbols
+        self.scorer = scorer
+        self.cfg: dict[str, Any] = {}
 
     @property
     def is_initialized(self) -> bool:
@@ -54,6 +69,50 @@ class GeneratingPipe(TrainablePipe):
             f"weights. The batch: {shown}. Lower learn_rate, or set grad_clip in "
             "[training.optimizer]."
         )
+
+    def can_learn(self, doc: Doc) -> bool:
+        """Whether there is something to learn from a Doc."""
+        raise NotImplementedError
+
+    def learn(self, docs: Sequence[Doc]) -> float:
+        """Add the gradients of a batch.
+
+        RETURNS (float): The loss, in nats for a symbol, on average.
+        RAISES (ValueError): If it is not finite.
+        """
+        raise NotImplementedError
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Learn from a batch of examples.
+
+        examples (Iterable[Example]): The batch. Only the references count, and of those
+            only the ones that hold something.
+        drop (float): The dropout rate.
+        sgd (Optimizer | None): The optimizer; None only accumulates gradients.
+        losses (dict | None): Where to add the loss: nats for a symbol, on average, label
+            smoothing included.
+        RETURNS (dict[str, float]): The losses.
+        RAISES (ValueError): If a loss is not finite.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, f"{type(self).__name__}.update")
+        self.check_initialized()
+        docs = [eg.reference for eg in examples if self.can_learn(eg.reference)]
+        if docs:
+            set_dropout_rate(self.model, drop)
+            losses[self.name] += self.learn(docs)
+            if sgd not in (None, False):
+                self.finish_update(sgd)
+        return losses
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Process a stream of Docs in batches, in order. If a batch fails, its Docs are
@@ -84,88 +143,3 @@ class GeneratingPipe(TrainablePipe):
                 handle_error(self.name, self, [doc], error)
             else:
                 yield doc
-
-    # To and from bytes and disk
-
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        serialize: dict[str, Callable[[], bytes]] = {
-            "cfg": lambda: srsly.json_dumps(self.cfg),
-            "vocab": lambda: self.vocab.to_bytes(exclude=exclude),
-        }
-        for name, vocabulary in self.vocabularies.items():
-            serialize[name] = vocabulary.to_bytes
-        serialize["model"] = self.model.to_bytes
-        return util.to_bytes(serialize, exclude)
-
-    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "GeneratingPipe":
-        deserialize: dict[str, Callable[[bytes], Any]] = {
-            "cfg": lambda data: self._load_cfg(data, "the given bytes"),
-            "vocab": lambda data: self.vocab.from_bytes(data, exclude=exclude),
-        }
-        for name, vocabulary in self.vocabularies.items():
-            deserialize[name] = vocabulary.from_bytes
-        deserialize["model"] = lambda data: self._load_model(data, "the given bytes")
-        util.from_bytes(bytes_data, deserialize, exclude)
-        return self
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        serialize: dict[str, Callable[[Path], Any]] = {
-            "cfg": lambda p: srsly.write_json(p, self.cfg),
-            "vocab": lambda p: self.vocab.to_disk(p, exclude=exclude),
-        }
-        for name, vocabulary in self.vocabularies.items():
-            serialize[name] = vocabulary.to_disk
-        serialize["model"] = self.model.to_disk
-        util.to_disk(path, serialize, exclude)
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "GeneratingPipe":
-        path = Path(path)
-        deserialize: dict[str, Callable[[Path], Any]] = {
-            "cfg": lambda p: self._load_cfg(p.read_bytes(), str(p)),
-            "vocab": lambda p: self.vocab.from_disk(p, exclude=exclude),
-        }
-        for name, vocabulary in self.vocabularies.items():
-            deserialize[name] = vocabulary.from_disk
-        deserialize["model"] = lambda p: self._load_model(p.read_bytes(), str(p))
-        for name in deserialize:
-            if name != "vocab" and name not in exclude and not (path / name).exists():
-                raise ValueError(
-                    f"Can't load '{self.name}': {path / name} is missing. The directory is "
-                    "incomplete: copy or train the pipeline again."
-                )
-        util.from_disk(path, deserialize, exclude)
-        return self
-
-    def _load_cfg(self, data: bytes, source: str) -> None:
-        try:
-            self.cfg.update(srsly.json_loads(data))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"Can't load '{self.name}': {source} is damaged: {error}") from error
-
-    def _load_model(self, data: bytes, source: str) -> None:
-        # What the config says of the model counts, not what the file does.
-        attrs = [dict(node.attrs) for node in self.model.walk()]
-        try:
-            if all(vocabulary.is_built for vocabulary in self.vocabularies.values()):
-                self.make_model()
-            _check_parts(self.model, data)
-            self.model.from_bytes(data)
-            for node, values in zip(self.model.walk(), attrs, strict=True):
-                node.attrs.clear()
-                node.attrs.update(values)
-        except Exception as error:
-            # Damaged msgpack fails in many ways: all mean that this is no model.
-            raise ValueError(
-                f"Can't load the model of '{self.name}' from {source}: {error} "
-                "(Config, vocabulary and model must come from the same training.)"
-            ) from error
-
-
-def _check_parts(model: Model, data: bytes) -> None:
-    """RAISES (ValueError): If a file has not the weights of every part of a model, which
-    Thinc would pass over without a word."""
-    saved = srsly.msgpack_loads(data)
-    found = [len(shims) for shims in saved["shims"]]
-    expected = [len(node.shims) for node in model.walk()]
-    if found != expected:
-        raise ValueError(f"expected weights for {expected} networks, found {found}.")

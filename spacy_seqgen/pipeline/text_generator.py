@@ -11,128 +11,25 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
-from thinc.api import Config, Model, Optimizer, set_dropout_rate
+from thinc.api import Model
 
-from ..generation import GenerationOptions, Search, Symbols
+from ..generation import GenerationOptions
 from ..generation.sampling import select_rows
 from ..models.shim import get_shim
 from ..outputs import (
     ACCURACY,
     Continuation,
-    install_extensions,
     set_continuations,
     set_surprisal,
 )
-from ..vocabularies import BOS, EOS, PAD, UNK, Vocabulary
+from ..vocabularies import BOS, Vocabulary
 from ..windows import get_windows
 from .base import GeneratingPipe
 from .batches import CarriedState, by_padded_size, in_time_chunks, pad_texts
+from .continuing import TextContinuer
 from .prompts import Prompts, put_rows
 
-DEFAULT_CONFIG = """
-[model]
-@architectures = "spacy-seqgen.RecurrentLM.v1"
-embedding_size = 20
-hidden_size = 128
-num_layers = 1
-cell = "lstm"
-dropout = null
-tied = false
-carry_state = true
-precision = "auto"
-
-[vocabulary]
-@misc = "spacy-seqgen.Characters.v1"
-nfc = false
-lowercase = false
-min_count = 1
-
-[generation]
-max_length = 200
-min_length = 0
-temperature = 1.0
-top_k = 0
-top_p = 1.0
-min_p = 0.0
-typical_p = 1.0
-repetition_penalty = 1.0
-no_repeat_ngram_size = 0
-stop = []
-num_samples = 1
-beam_size = 1
-length_alpha = 0.7
-coverage_beta = 0.0
-max_length_ratio = 0.0
-min_length_ratio = 0.0
-seed = 0
-
-[scorer]
-@scorers = "spacy-seqgen.language_model_scorer.v1"
-"""
-_DEFAULTS = Config().from_str(DEFAULT_CONFIG)
-
 _MAX_WINDOW = 1024  # symbols through which gradients flow back
-
-
-@Language.factory(
-    "text_generator",
-    assigns=[
-        "doc._.continuation",
-        "doc._.continuations",
-        "doc._.perplexity",
-        "doc._.bits_per_char",
-        "doc._.surprisal",
-        "span._.surprisal",
-        "token._.surprisal",
-    ],
-    default_config={
-        "model": _DEFAULTS["model"],
-        "vocabulary": _DEFAULTS["vocabulary"],
-        "generation": _DEFAULTS["generation"],
-        "generate_text": True,
-        "score_text": True,
-        "batch_symbols": 32768,
-        "scorer": _DEFAULTS["scorer"],
-    },
-    default_score_weights={
-        "char_probability": 1.0,
-        "bits_per_char": None,
-        "perplexity": None,
-        "char_accuracy": None,
-    },
-)
-def make_text_generator(
-    nlp: Language,
-    name: str,
-    model: Model,
-    vocabulary: Vocabulary,
-    generation: dict[str, Any],
-    generate_text: bool,
-    score_text: bool,
-    batch_symbols: int,
-    scorer: Callable | None,
-) -> "TextGenerator":
-    """Make a text generator.
-
-    model (Model[LanguageBatch, Any]): The language model.
-    vocabulary (Vocabulary): What its symbols are.
-    generation (dict): Options, see `GenerationOptions`.
-    generate_text (bool): Whether to continue each Doc.
-    score_text (bool): Whether to compute the surprisal of each Doc.
-    batch_symbols (int): Most symbols computed at once, padding included.
-    scorer (Callable | None): How to evaluate.
-    """
-    return TextGenerator(
-        nlp.vocab,
-        model,
-        name,
-        vocabulary=vocabulary,
-        options=GenerationOptions.from_config(generation),
-        generate_text=generate_text,
-        score_text=score_text,
-        batch_symbols=batch_symbols,
-        scorer=scorer,
-    )
 
 
 @dataclass
@@ -171,20 +68,12 @@ class TextGenerator(GeneratingPipe):
         batch_symbols: int = 32768,
         scorer: Callable | None = None,
     ):
-        if batch_symbols < 1:
-            raise ValueError(f"batch_symbols must be 1 or more, got {batch_symbols}")
-        install_extensions()
-        self.vocab = vocab
-        self.model = model
-        self.name = name
+        options = options or GenerationOptions()
+        options.refuse_translator_options()
+        super().__init__(vocab, model, name, options, batch_symbols, scorer)
         self.vocabulary = vocabulary
-        self.options = options or GenerationOptions()
-        self.options.refuse_translator_options()
         self.generate_text = generate_text
         self.score_text = score_text
-        self.batch_symbols = batch_symbols
-        self.scorer = scorer
-        self.cfg: dict[str, Any] = {}
         self._carried = CarriedState()
 
     @property
@@ -237,39 +126,10 @@ class TextGenerator(GeneratingPipe):
         self._carried.clear()
         self.make_model()
 
-    def update(
-        self,
-        examples: Iterable[Example],
-        *,
-        drop: float = 0.0,
-        sgd: Optimizer | None = None,
-        losses: dict[str, float] | None = None,
-    ) -> dict[str, float]:
-        """Learn from a batch of texts.
+    def can_learn(self, doc: Doc) -> bool:
+        return bool(len(doc))
 
-        examples (Iterable[Example]): The batch. The text of the references counts.
-        drop (float): The dropout rate.
-        sgd (Optimizer | None): The optimizer; None only accumulates gradients.
-        losses (dict | None): Where to add the loss: nats for a symbol, on average.
-        RETURNS (dict[str, float]): The losses.
-        RAISES (ValueError): If a loss is not finite.
-        """
-        losses = {} if losses is None else losses
-        losses.setdefault(self.name, 0.0)
-        examples = list(examples)
-        validate_examples(examples, "TextGenerator.update")
-        self.check_initialized()
-        docs = [example.reference for example in examples if len(example.reference)]
-        if not docs:
-            return losses
-        set_dropout_rate(self.model, drop)
-        losses[self.name] += self._learn(docs)
-        if sgd not in (None, False):
-            self.finish_update(sgd)
-        return losses
-
-    def _learn(self, docs: Sequence[Doc]) -> float:
-        """Add the gradients of a batch, and return its mean loss."""
+    def learn(self, docs: Sequence[Doc]) -> float:
         rows = [row for doc in docs for row in get_windows(doc)]
         windows = [window for _, window in rows]
         texts = [text for text, _ in rows]
@@ -319,7 +179,8 @@ class TextGenerator(GeneratingPipe):
         texts = [doc.text for doc in docs]
         # The text and not the Doc: in training there are no tokens but the vocabulary's own.
         encoded = [self.vocabulary.encode(text) for text in texts]
-        extra = self.options.max_length * self._rows_per_doc if self.generate_text else 0
+        continuer = self._continuer(self.options)
+        extra = continuer.symbols_per_text if self.generate_text else 0
         for group in by_padded_size([len(e.ids) for e in encoded], self.batch_symbols, extra):
             reader = Prompts(self.model, [encoded[i].ids for i in group])
             if self.score_text:
@@ -329,7 +190,7 @@ class TextGenerator(GeneratingPipe):
                     results[i].bits = bits.astype(np.float32)
                     results[i].accuracy = float(correct.mean()) if len(correct) else None
             if self.generate_text:
-                found = self._continue(reader, [texts[i] for i in group])
+                found = continuer.run(reader, [texts[i] for i in group])
                 for i, continuations in zip(group, found, strict=True):
                     results[i].continuations = continuations
         return results
@@ -351,41 +212,10 @@ class TextGenerator(GeneratingPipe):
         RAISES (OptionError): If an option is unknown or impossible.
         """
         self.check_initialized()
-        shim = get_shim(self.model)
-        pieces = self._pieces(doc, self.options.changed(options))
-        while True:
-            # Anew for each piece: in between, the caller may train, or change threads.
-            with shim.inference():
-                piece = next(pieces, None)
-            if piece is None:
-                return
-            yield piece
+        yield from self._continuer(self.options.changed(options)).stream(doc.text)
 
-    def _pieces(self, doc: Doc, options: GenerationOptions) -> Iterator[str]:
-        prompts = Prompts(self.model, [self.vocabulary.encode(doc.text).ids])
-        step, prepare = get_shim(self.model).net.stepper()
-        search = self._search(step, options)
-        yield from search.stream(lambda rows: prompts.start(prepare, rows), doc.text)
-
-    @property
-    def _rows_per_doc(self) -> int:
-        return max(self.options.num_samples, self.options.beam_size)
-
-    def _continue(self, prompts: "Prompts", texts: Sequence[str]) -> list[list[Continuation]]:
-        with get_shim(self.model).inference() as net:
-            step, prepare = net.stepper()
-            search = self._search(step, self.options)
-            found = search.run(lambda rows: prompts.start(prepare, rows), texts)
-        return [
-            [Continuation(search.text(item), item.log_prob, item.finish_reason) for item in items]
-            for items in found
-        ]
-
-    def _search(self, step: Any, options: GenerationOptions) -> Search:
-        options.refuse_translator_options()
-        vocabulary = self.vocabulary
-        symbols = Symbols(vocabulary.symbols, EOS, (PAD, UNK, BOS), vocabulary.decode)
-        return Search(options, step, symbols)
+    def _continuer(self, options: GenerationOptions) -> TextContinuer:
+        return TextContinuer(self.model, self.vocabulary, options)
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Evaluate. See `spacy_seqgen.scorers`."""

@@ -19,6 +19,7 @@ from ..translations import Translation
 from ..vocabularies import BOS, EOS, PAD, UNK, Encoded, Vocabulary
 from .alignment import find_owners, find_tokens, pool_source, pool_target
 from .batches import by_padded_size
+from .segments import Segment, join_segments
 
 
 @dataclass
@@ -220,3 +221,28 @@ class SentenceTranslator:
             word = span[int(looked[place].argmax())].text
             found.append(self.lexicon.get(word, self.lexicon.get(word.lower(), word)))
         return found
+
+
+def join_translations(
+    text: str, segments: Sequence[Segment], found: Sequence[list[Translation]]
+) -> list[Translation]:
+    """The translations of a text from those of its segments: all of a single segment,
+    the best of several as one."""
+    if len(found) == 1:
+        return [replace(item, text=join_segments(text, segments, [item.text])) for item in found[0]]
+    best = [translations[0] for translations in found]
+    whole = join_segments(text, segments, [item.text for item in best])
+    if not found:
+        return [Translation(whole.strip())]
+    ended = all(item.finish_reason == "end" for item in best)
+    blocks = tuple(block for item in best for block in item.blocks or ())
+    return [
+        Translation(
+            whole,
+            tuple(token for item in best for token in item.tokens),
+            sum(item.log_prob or 0.0 for item in best),
+            tuple(value for item in best for value in item.token_log_probs),
+            "end" if ended else "length",
+            blocks or None,
+        )
+    ]

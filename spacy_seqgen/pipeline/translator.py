@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,136 +10,17 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
-from thinc.api import Config, Model, Optimizer, set_dropout_rate
+from thinc.api import Model
 
 from ..generation import GenerationOptions
 from ..models.translation import pad_pairs
-from ..outputs import install_extensions
 from ..translations import Translation, get_prefix, get_translation, set_translations
 from ..vocabularies import PAD, Vocabulary
 from .base import GeneratingPipe
 from .batches import by_padded_size
 from .embeddings import freeze_embeddings, load_embeddings
-from .segments import Segment, find_segments, join_segments
-from .translating import Sentence, SentenceTranslator
-
-DEFAULT_CONFIG = """
-[model]
-@architectures = "spacy-seqgen.RecurrentSeq2Seq.v1"
-embedding_size = 256
-hidden_size = 256
-num_layers = 1
-cell = "gru"
-bidirectional = true
-attention = "additive"
-input_feeding = false
-tied = true
-update_vectors = true
-label_smoothing = 0.1
-teacher_forcing = 1.0
-dropout = null
-precision = "auto"
-
-[vocabulary]
-@misc = "spacy-seqgen.Subwords.v1"
-size = 8000
-lowercase = false
-min_count = 2
-
-[generation]
-max_length = 200
-min_length = 0
-temperature = 1.0
-top_k = 0
-top_p = 1.0
-min_p = 0.0
-typical_p = 1.0
-repetition_penalty = 1.0
-no_repeat_ngram_size = 0
-stop = []
-num_samples = 1
-beam_size = 5
-length_alpha = 0.7
-coverage_beta = 0.0
-max_length_ratio = 3.0
-min_length_ratio = 0.0
-seed = 0
-
-[scorer]
-@scorers = "spacy-seqgen.translation_scorer.v1"
-"""
-_DEFAULTS = Config().from_str(DEFAULT_CONFIG)
-
-
-@Language.factory(
-    "translator",
-    assigns=["doc._.translation", "doc._.translations"],
-    default_config={
-        "model": _DEFAULTS["model"],
-        "source_vocabulary": _DEFAULTS["vocabulary"],
-        "target_vocabulary": _DEFAULTS["vocabulary"],
-        "generation": _DEFAULTS["generation"],
-        "attention": False,
-        "replace_unknown": False,
-        "lexicon": {},
-        "max_characters": 500,
-        "batch_symbols": 16384,
-        "scorer": _DEFAULTS["scorer"],
-    },
-    default_score_weights={
-        "bleu": 1.0,
-        "bleu_lowercase": None,
-        "chrf": None,
-        "ter": None,
-        "exact_match": None,
-        "translation_perplexity": None,
-        "translation_accuracy": None,
-        "bleu_signature": None,
-    },
-)
-def make_translator(
-    nlp: Language,
-    name: str,
-    model: Model,
-    source_vocabulary: Vocabulary,
-    target_vocabulary: Vocabulary,
-    generation: dict[str, Any],
-    attention: bool,
-    replace_unknown: bool,
-    lexicon: dict[str, str],
-    max_characters: int,
-    batch_symbols: int,
-    scorer: Callable | None,
-) -> "Translator":
-    """Make a translator.
-
-    model (Model[PairBatch, Any]): The encoder-decoder.
-    source_vocabulary, target_vocabulary (Vocabulary): What its symbols are.
-    generation (dict): Options of the search, see `GenerationOptions`.
-    attention (bool): Keep where the decoder looked, for each translation.
-    replace_unknown (bool): Where the model writes `<unk>`, put the word of the source that
-        it looked at most (Luong et al. 2015, https://arxiv.org/abs/1410.8206); otherwise
-        it never writes it.
-    lexicon (dict[str, str]): What to put there instead of some words.
-    max_characters (int): Longest piece of text translated at once; 0 for no limit.
-    batch_symbols (int): Most symbols of the source computed at once, padding included
-        and each counted once for every hypothesis.
-    scorer (Callable | None): How to evaluate.
-    """
-    return Translator(
-        nlp.vocab,
-        model,
-        name,
-        source_vocabulary=source_vocabulary,
-        target_vocabulary=target_vocabulary,
-        options=GenerationOptions.from_config(generation),
-        attention=attention,
-        replace_unknown=replace_unknown,
-        lexicon=lexicon,
-        max_characters=max_characters,
-        batch_symbols=batch_symbols,
-        scorer=scorer,
-    )
+from .segments import Segment, find_segments
+from .translating import Sentence, SentenceTranslator, join_translations
 
 
 class Translator(GeneratingPipe):
@@ -168,24 +48,16 @@ class Translator(GeneratingPipe):
         batch_symbols: int = 16384,
         scorer: Callable | None = None,
     ):
-        if batch_symbols < 1:
-            raise ValueError(f"batch_symbols must be 1 or more, got {batch_symbols}")
         if max_characters < 0:
             raise ValueError(f"max_characters must be 0 or more, got {max_characters}")
-        install_extensions()
-        self.vocab = vocab
-        self.model = model
-        self.name = name
+        options = options or GenerationOptions(beam_size=5)
+        super().__init__(vocab, model, name, options, batch_symbols, scorer)
         self.source_vocabulary = source_vocabulary
         self.target_vocabulary = target_vocabulary
-        self.options = options or GenerationOptions(beam_size=5)
         self.attention = attention
         self.replace_unknown = replace_unknown
         self.lexicon = dict(lexicon or {})
         self.max_characters = max_characters
-        self.batch_symbols = batch_symbols
-        self.scorer = scorer
-        self.cfg: dict[str, Any] = {}
         self._is_training = False
 
     @property
@@ -271,36 +143,12 @@ class Translator(GeneratingPipe):
                 f"shared_vocabulary to false, or both vocabularies of '{self.name}' to one kind"
             )
 
-    def update(
-        self,
-        examples: Iterable[Example],
-        *,
-        drop: float = 0.0,
-        sgd: Optimizer | None = None,
-        losses: dict[str, float] | None = None,
-    ) -> dict[str, float]:
-        """Learn from a batch of sentence pairs, with teacher forcing.
+    def can_learn(self, doc: Doc) -> bool:
+        """Whether both sides hold something."""
+        return bool(doc.text.strip() and get_translation(doc))
 
-        examples (Iterable[Example]): The batch. `reference._.translation` is the target;
-            pairs with an empty side are passed over.
-        drop (float): The dropout rate.
-        sgd (Optimizer | None): The optimizer; None only accumulates gradients.
-        losses (dict | None): Where to add the loss: nats for a symbol of the target, on
-            average, label smoothing included.
-        RETURNS (dict[str, float]): The losses.
-        RAISES (ValueError): If a loss is not finite.
-        """
-        losses = {} if losses is None else losses
-        losses.setdefault(self.name, 0.0)
-        examples = list(examples)
-        validate_examples(examples, "Translator.update")
-        self.check_initialized()
+    def learn(self, docs: Sequence[Doc]) -> float:
         self._is_training = True
-        docs = [eg.reference for eg in examples]
-        docs = [doc for doc in docs if is_pair(doc)]
-        if not docs:
-            return losses
-        set_dropout_rate(self.model, drop)
         pairs = [self._encode_pair(doc, vary=True) for doc in docs]
         batch = pad_pairs(*zip(*pairs, strict=True))
         (row_losses, _), backprop = self.model.begin_update(batch)
@@ -308,10 +156,7 @@ class Translator(GeneratingPipe):
         loss = float(row_losses.sum()) / total
         self.check_loss(loss, [doc.text for doc in docs])
         backprop(np.full(len(docs), 1 / total, dtype=np.float32))
-        losses[self.name] += loss
-        if sgd not in (None, False):
-            self.finish_update(sgd)
-        return losses
+        return loss
 
     def _encode_pair(self, doc: Doc, vary: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """The ids of a Doc and of its translation.
@@ -344,39 +189,13 @@ class Translator(GeneratingPipe):
         ]
         translated = iter(self._translating.translate(places))
         return [
-            self._whole(doc, found, [next(translated) for _ in found])
+            join_translations(doc.text, found, [next(translated) for _ in found])
             for doc, found in zip(docs, segments, strict=True)
         ]
 
     def set_annotations(self, docs: Iterable[Doc], scores: Sequence[list[Translation]]) -> None:
         for doc, translations in zip(docs, scores, strict=True):
             set_translations(doc, translations)
-
-    def _whole(
-        self, doc: Doc, segments: list[Segment], found: list[list[Translation]]
-    ) -> list[Translation]:
-        """The translations of a Doc, from those of its segments."""
-        if len(found) == 1:
-            return [
-                replace(item, text=join_segments(doc.text, segments, [item.text]))
-                for item in found[0]
-            ]
-        best = [translations[0] for translations in found]
-        text = join_segments(doc.text, segments, [item.text for item in best])
-        if not found:
-            return [Translation(text.strip())]
-        ended = all(item.finish_reason == "end" for item in best)
-        blocks = tuple(block for item in best for block in item.blocks or ())
-        return [
-            Translation(
-                text,
-                tuple(token for item in best for token in item.tokens),
-                sum(item.log_prob or 0.0 for item in best),
-                tuple(value for item in best for value in item.token_log_probs),
-                "end" if ended else "length",
-                blocks or None,
-            )
-        ]
 
     def _sentences(self, doc: Doc, segments: Sequence[Segment]) -> Iterator[Sentence]:
         text, prefix = doc.text, get_prefix(doc)
@@ -429,7 +248,7 @@ class Translator(GeneratingPipe):
 
     def _read(self, docs: Sequence[Doc]) -> dict[str, float | None]:
         nats, correct, total = 0.0, 0, 0
-        pairs = [self._encode_pair(doc) for doc in docs if is_pair(doc)]
+        pairs = [self._encode_pair(doc) for doc in docs if self.can_learn(doc)]
         lengths = [len(source) + len(target) for source, target in pairs]
         for group in by_padded_size(lengths, self.batch_symbols):
             batch = pad_pairs(*zip(*(pairs[i] for i in group), strict=True))
@@ -442,11 +261,6 @@ class Translator(GeneratingPipe):
             "translation_perplexity": math.exp(min(nats / total, 700.0)) if total else None,
             "translation_accuracy": correct / total if total else None,
         }
-
-
-def is_pair(doc: Doc) -> bool:
-    """Whether both sides hold something."""
-    return bool(doc.text.strip() and get_translation(doc))
 
 
 def _fill(vocabulary: Vocabulary, texts: Sequence[str], saved: dict[str, Any] | None) -> None:

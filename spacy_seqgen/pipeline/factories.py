@@ -1,0 +1,145 @@
+"""The components as spaCy makes them from a config. What a config leaves out of a block
+is filled in from the function that the block names."""
+
+from collections.abc import Callable
+from typing import Any
+
+from spacy.language import Language
+from thinc.api import Model
+
+from ..generation import GenerationOptions
+from ..vocabularies import Vocabulary
+from .text_generator import TextGenerator
+from .translator import Translator
+
+
+@Language.factory(
+    "text_generator",
+    assigns=[
+        "doc._.continuation",
+        "doc._.continuations",
+        "doc._.perplexity",
+        "doc._.bits_per_char",
+        "doc._.surprisal",
+        "span._.surprisal",
+        "token._.surprisal",
+    ],
+    default_config={
+        "model": {"@architectures": "spacy-seqgen.RecurrentLM.v1"},
+        "vocabulary": {"@misc": "spacy-seqgen.Characters.v1"},
+        "generation": GenerationOptions().to_config(),
+        "generate_text": True,
+        "score_text": True,
+        "batch_symbols": 32768,
+        "scorer": {"@scorers": "spacy-seqgen.language_model_scorer.v1"},
+    },
+    default_score_weights={
+        "char_probability": 1.0,
+        "bits_per_char": None,
+        "perplexity": None,
+        "char_accuracy": None,
+    },
+)
+def make_text_generator(
+    nlp: Language,
+    name: str,
+    model: Model,
+    vocabulary: Vocabulary,
+    generation: dict[str, Any],
+    generate_text: bool,
+    score_text: bool,
+    batch_symbols: int,
+    scorer: Callable | None,
+) -> TextGenerator:
+    """Make a text generator.
+
+    model (Model[LanguageBatch, Any]): The language model.
+    vocabulary (Vocabulary): What its symbols are.
+    generation (dict): Options, see `GenerationOptions`.
+    generate_text (bool): Whether to continue each Doc.
+    score_text (bool): Whether to compute the surprisal of each Doc.
+    batch_symbols (int): Most symbols computed at once, padding included.
+    scorer (Callable | None): How to evaluate.
+    """
+    return TextGenerator(
+        nlp.vocab,
+        model,
+        name,
+        vocabulary=vocabulary,
+        options=GenerationOptions.from_config(generation),
+        generate_text=generate_text,
+        score_text=score_text,
+        batch_symbols=batch_symbols,
+        scorer=scorer,
+    )
+
+
+@Language.factory(
+    "translator",
+    assigns=["doc._.translation", "doc._.translations"],
+    default_config={
+        "model": {"@architectures": "spacy-seqgen.RecurrentSeq2Seq.v1"},
+        "source_vocabulary": {"@misc": "spacy-seqgen.Subwords.v1"},
+        "target_vocabulary": {"@misc": "spacy-seqgen.Subwords.v1"},
+        "generation": GenerationOptions(beam_size=5, max_length_ratio=3.0).to_config(),
+        "attention": False,
+        "replace_unknown": False,
+        "lexicon": {},
+        "max_characters": 500,
+        "batch_symbols": 16384,
+        "scorer": {"@scorers": "spacy-seqgen.translation_scorer.v1"},
+    },
+    default_score_weights={
+        "bleu": 1.0,
+        "bleu_lowercase": None,
+        "chrf": None,
+        "ter": None,
+        "exact_match": None,
+        "translation_perplexity": None,
+        "translation_accuracy": None,
+        "bleu_signature": None,
+    },
+)
+def make_translator(
+    nlp: Language,
+    name: str,
+    model: Model,
+    source_vocabulary: Vocabulary,
+    target_vocabulary: Vocabulary,
+    generation: dict[str, Any],
+    attention: bool,
+    replace_unknown: bool,
+    lexicon: dict[str, str],
+    max_characters: int,
+    batch_symbols: int,
+    scorer: Callable | None,
+) -> Translator:
+    """Make a translator.
+
+    model (Model[PairBatch, Any]): The encoder-decoder.
+    source_vocabulary, target_vocabulary (Vocabulary): What its symbols are.
+    generation (dict): Options of the search, see `GenerationOptions`.
+    attention (bool): Keep where the decoder looked, for each translation.
+    replace_unknown (bool): Where the model writes `<unk>`, put the word of the source that
+        it looked at most (Luong et al. 2015, https://arxiv.org/abs/1410.8206); otherwise
+        it never writes it.
+    lexicon (dict[str, str]): What to put there instead of some words.
+    max_characters (int): Longest piece of text translated at once; 0 for no limit.
+    batch_symbols (int): Most symbols of the source computed at once, padding included
+        and each counted once for every hypothesis.
+    scorer (Callable | None): How to evaluate.
+    """
+    return Translator(
+        nlp.vocab,
+        model,
+        name,
+        source_vocabulary=source_vocabulary,
+        target_vocabulary=target_vocabulary,
+        options=GenerationOptions.from_config(generation),
+        attention=attention,
+        replace_unknown=replace_unknown,
+        lexicon=lexicon,
+        max_characters=max_characters,
+        batch_symbols=batch_symbols,
+        scorer=scorer,
+    )
