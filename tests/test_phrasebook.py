@@ -1,6 +1,6 @@
-"""The grammar in scripts/make_phrasebook.py."""
+"""The phrasebook in scripts."""
 
-import importlib.util
+import importlib
 import sys
 from pathlib import Path
 
@@ -11,13 +11,24 @@ pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="not in an installed
 
 
 @pytest.fixture(scope="module")
-def phrasebook():
-    spec = importlib.util.spec_from_file_location("make_phrasebook", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["make_phrasebook"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["make_phrasebook"]
+def scripts():
+    """The modules of the phrasebook."""
+    names = "phrasebook_words", "phrasebook_grammar", "make_phrasebook"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(SCRIPT.parent))
+        yield [importlib.import_module(name) for name in names]
+    for name in names:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def phrasebook(scripts):
+    return scripts[-1]
+
+
+@pytest.fixture(scope="module")
+def grammar(scripts):
+    return scripts[1]
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +106,9 @@ def make_sentence(book, kind, subject="I", verb="see", determiner="the", noun="c
 
 
 @pytest.mark.parametrize("kind,words,en,fr,links", SENTENCES, ids=[row[2] for row in SENTENCES])
-def test_sentences(phrasebook, kind, words, en, fr, links):
+def test_sentences(phrasebook, grammar, kind, words, en, fr, links):
     """One of each rule at work."""
-    pair = phrasebook.make_pair(make_sentence(phrasebook, kind, **words))
+    pair = phrasebook.make_pair(make_sentence(grammar, kind, **words))
     assert pair[:2] == (en, fr)
     assert links is None or pair[2] == links
 

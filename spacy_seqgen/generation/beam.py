@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .logits import LogitsTransform, allow_end_if_nothing_else
+from .candidates import best_candidates
+from .logits import NEVER, LogitsTransform, allow_end_if_nothing_else
 from .results import Hypothesis
 from .sampling import TOLERANCE, SelectFunction, StepFunction, select_rows
 from .stopping import StopCondition
@@ -38,6 +39,8 @@ class Beam:
     size (int): Hypotheses kept for each row.
     best (int): Hypotheses returned for each row, at most `size`.
     alpha (float): Exponent of the length penalty; 0 for none.
+    suppress (Sequence[int]): Symbols never generated.
+    min_length (int): The end symbol is not generated before so many others.
     transforms (Sequence[LogitsTransform]): Applied to the log-probabilities by which
         hypotheses are ranked.
     conditions (Sequence[StopCondition]): Beside the end symbol, what ends a hypothesis.
@@ -55,6 +58,8 @@ class Beam:
         alpha: float,
         end: int,
         max_length: int,
+        suppress: Sequence[int] = (),
+        min_length: int = 0,
         transforms: Sequence[LogitsTransform] = (),
         conditions: Sequence[StopCondition] = (),
         select: SelectFunction = select_rows,
@@ -67,6 +72,8 @@ class Beam:
         self.alpha = alpha
         self.end = end
         self.max_length = max_length
+        self.suppress = list(suppress)
+        self.min_length = min_length
         self.transforms = list(transforms)
         self.conditions = list(conditions)
         self.select = select
@@ -136,28 +143,39 @@ class Beam:
         hypothesis each of the living extends, and which rows decided clearly."""
         rows, k = live.totals.shape
         log_probs = logits.float().log_softmax(-1)
-        history = torch.from_numpy(live.ids.reshape(rows * k, -1)).to(logits.device)
-        ranked = log_probs
-        for transform in self.transforms:
-            ranked = transform(ranked, history)
-        ranked = allow_end_if_nothing_else(ranked, self.end)
+        ends = log_probs[:, self.end].view(rows, k).cpu().numpy().copy()
+        ranked = self._rank(log_probs, live)
         totals = torch.from_numpy(live.scores).to(logits.device)
-        scores = (totals[:, :, None] + ranked.view(rows, k, -1)).view(rows, -1)
         # 2 k candidates: even if k of them end, k go on. One more shows the margin.
-        width = min(2 * k + 1, scores.shape[1])
-        top = scores.topk(width)
-        values, places = top.values.cpu().numpy(), top.indices.cpu().numpy()
+        width = min(2 * k + 1, k * logits.shape[-1])
+        top, indices = best_candidates(ranked, totals, width)
+        values, places = top.cpu().numpy(), indices.cpu().numpy()
         vocabulary = logits.shape[-1]
         sure = _are_apart(values)
         values, places = values[:, : 2 * k], places[:, : 2 * k]
         parents, symbols = places // vocabulary, places % vocabulary
-        step_probs = log_probs.view(rows, -1).gather(1, top.indices[:, : 2 * k]).cpu().numpy()
+        step_probs = log_probs.view(rows, -1).gather(1, indices[:, : 2 * k]).cpu().numpy()
+        step_probs = np.where(symbols == self.end, _take(ends, parents), step_probs)
         pool = live.extended(parents, symbols, step_probs, values)
         reasons = self._reasons(pool)
         ended = pool.where((reasons != _LENGTH) & (np.arange(values.shape[1]) < k))
         going = np.where(reasons == _LENGTH, values, -np.inf)
         order = np.argsort(-going, axis=1, kind="stable")[:, :k]
         return pool.where(reasons == _LENGTH).take(order), ended, _take(parents, order), sure
+
+    def _rank(self, log_probs: Tensor, live: "_Pool") -> Tensor:
+        """By what symbols are chosen: shape (hypotheses, symbols). Those that are never
+        generated are struck out of `log_probs` too: one copy less of something large."""
+        steps = live.ids.shape[2]
+        never = [*self.suppress, *([self.end] if steps < self.min_length else [])]
+        log_probs[:, never] = NEVER
+        if not self.transforms and len(never) < log_probs.shape[1]:
+            return log_probs
+        history = torch.from_numpy(live.ids.reshape(len(log_probs), steps)).to(log_probs.device)
+        ranked = log_probs
+        for transform in self.transforms:
+            ranked = transform(ranked, history)
+        return allow_end_if_nothing_else(ranked, self.end)
 
     def _reasons(self, pool: "_Pool") -> np.ndarray:
         reasons = np.where(pool.ids[:, :, -1] == self.end, _END, _LENGTH)

@@ -165,16 +165,6 @@ def allow_end_if_nothing_else(scores: Tensor, end: int) -> Tensor:
     return scores
 
 
-def suppressing(
-    options: GenerationOptions, suppress: Sequence[int], end: int
-) -> list[LogitsTransform]:
-    """What may not be chosen: some symbols never, the end not before `min_length`."""
-    chain: list[LogitsTransform] = [Suppress(suppress)]
-    if options.min_length:
-        chain.append(Suppress([end], until=options.min_length))
-    return chain
-
-
 def make_transforms(
     options: GenerationOptions, suppress: Sequence[int], end: int
 ) -> list[LogitsTransform]:
@@ -184,8 +174,8 @@ def make_transforms(
     options (GenerationOptions): The options.
     suppress (Sequence[int]): Symbols never to be generated.
     end (int): The symbol that ends a text; held back until `min_length`.
-    RETURNS (list): The transforms; empty if they would do no more than `suppressing`,
-        which a search does in its own, faster way.
+    RETURNS (list): The transforms; empty if they would only leave out what may not be
+        chosen, which a search does in its own, faster way.
     """
     chain: list[LogitsTransform] = []
     if options.repetition_penalty != 1:
@@ -205,4 +195,8 @@ def make_transforms(
         if options.temperature != 1:
             chain.append(Temperature(options.temperature))
         chain += filters
-    return suppressing(options, suppress, end) + chain if chain else []
+    if not chain:
+        return []
+    if options.min_length:
+        chain.insert(0, Suppress([end], until=options.min_length))
+    return [Suppress(suppress), *chain]

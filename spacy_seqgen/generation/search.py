@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .beam import Beam, CoverageFunction
-from .logits import NEVER, make_transforms, suppressing
+from .logits import NEVER, make_transforms
 from .noise import Noise, row_key
 from .options import GenerationOptions
 from .results import Hypothesis
@@ -186,7 +186,9 @@ class Search:
             alpha=options.length_alpha,
             end=symbols.end,
             max_length=options.max_length,
-            transforms=self.transforms or suppressing(options, symbols.suppress, symbols.end),
+            suppress=symbols.suppress,
+            min_length=options.min_length,
+            transforms=self.transforms,
             conditions=self.conditions,
             select=self.select,
             coverage=self.coverage if options.coverage_beta else None,

@@ -1,0 +1,53 @@
+"""Compare where a translator of the phrasebook looks with the true word alignment.
+
+    python scripts/score_alignment.py training/phrasebook/model-best corpus/phrasebook/test.tsv
+
+For each content word of a translation that is right word for word: is the token of the
+source that the decoder looked at most one of those it translates?
+"""
+
+from pathlib import Path
+
+import spacy
+import srsly
+import typer
+from make_phrasebook import TOKEN
+from phrasebook_words import content_words
+from wasabi import msg
+
+from spacy_seqgen.parallel import read_pairs
+
+
+def main(model: Path, pairs: Path, output: Path | None = None) -> None:
+    """PAIRS is a .tsv file of the phrasebook; its alignment is read from the .align file
+    beside it. OUTPUT, if given, is a JSON file to add the score to."""
+    nlp = spacy.load(model)
+    nlp.get_pipe("translator").attention = True  # type: ignore[attr-defined]
+    found = list(read_pairs(pairs))
+    alignments = pairs.with_suffix(".align").read_text(encoding="utf8").splitlines()
+    docs = nlp.pipe(pair.source for pair in found)
+    words = content_words()
+    right = total = 0
+    for doc, pair, links in zip(docs, found, alignments, strict=True):
+        translation = doc._.translations[0]
+        if translation.text != pair.target:
+            continue
+        starts = [match.start() for match in TOKEN.finditer(pair.source)]
+        true = {(int(j), starts[int(i)]) for i, j in (link.split("-") for link in links.split())}
+        looked = translation.source_of()
+        for place, word in enumerate(translation.tokens):
+            if word.lower() in words:
+                token = doc[looked[place]]
+                inside = range(token.idx, token.idx + len(token))
+                right += any(place == j and start in inside for j, start in true)
+                total += 1
+    if not total:
+        msg.fail(f"No translation of {pairs} is right, so nothing can be compared", exits=1)
+    msg.good(f"Attention to the right word: {right} of {total} content words, {right / total:.1%}")
+    if output:
+        scores = srsly.read_json(output) if output.exists() else {}
+        srsly.write_json(output, {**scores, "attention_accuracy": right / total})
+
+
+if __name__ == "__main__":
+    typer.run(main)
