@@ -1,6 +1,6 @@
 """Scorers (`@scorers`)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,11 @@ from spacy.training import Example
 from .outputs import ACCURACY, SURPRISAL, perplexity_of
 from .translations import get_translation
 
-TRANSLATION_SCORES = ("bleu", "bleu_lowercase", "chrf", "ter", "exact_match", "bleu_signature")
+TRANSLATION_SCORES = (
+    "bleu", "bleu_lowercase", "chrf", "ter", "exact_match", "bleu_by_length", "bleu_signature",
+)  # fmt: skip
+_LENGTHS = 5  # words of the source in a group of sentences,
+_LONG = 31  # which are all in one from here
 
 
 def make_language_model_scorer() -> Callable[..., dict[str, Any]]:
@@ -55,12 +59,13 @@ def make_translation_scorer() -> Callable[..., dict[str, Any]]:
 
 
 def score_translations(
-    examples: Iterable[Example], *, ter: bool = True, **kwargs: Any
+    examples: Iterable[Example], *, details: bool = True, **kwargs: Any
 ) -> dict[str, Any]:
     """Translations against those of the references, by sacrebleu (Post 2018,
     https://arxiv.org/abs/1804.08771).
 
-    ter (bool): Whether to compute TER, which takes longer than all the others.
+    details (bool): Whether to compute `ter`, which takes longer than all the others, and
+        `bleu_by_length`.
     RETURNS (dict[str, Any]):
         bleu: corpus BLEU from 0 to 1, with sacrebleu's default tokenisation: a hundredth
             of what papers give (Papineni et al. 2002).
@@ -69,6 +74,8 @@ def score_translations(
         ter: translation edit rate: edits for each word of the reference, 0 for none; the
             lower the better (Snover et al. 2006).
         exact_match: share of translations that are equal to the reference.
+        bleu_by_length: BLEU of sentences with so many words in the source, and their
+            number: {"6-10": {"bleu": 0.4, "sentences": 231}}.
         bleu_signature: how BLEU was computed.
         All None if no reference has a translation.
     """
@@ -76,11 +83,13 @@ def score_translations(
 
     found: list[str] = []
     gold: list[str] = []
+    lengths: list[int] = []
     for example in examples:
         target = get_translation(example.reference)
         if target is not None:
             found.append(get_translation(example.predicted) or "")
             gold.append(target)
+            lengths.append(len(example.reference.text.split()))
     if not gold:
         return dict.fromkeys(TRANSLATION_SCORES)
     bleu = BLEU()
@@ -89,7 +98,23 @@ def score_translations(
         "bleu": bleu.corpus_score(found, [gold]).score / 100,
         "bleu_lowercase": BLEU(lowercase=True).corpus_score(found, [gold]).score / 100,
         "chrf": CHRF().corpus_score(found, [gold]).score / 100,
-        "ter": TER().corpus_score(found, [gold]).score / 100 if ter else None,
+        "ter": TER().corpus_score(found, [gold]).score / 100 if details else None,
         "exact_match": exact / len(gold),
+        "bleu_by_length": _bleu_by_length(bleu, found, gold, lengths) if details else None,
         "bleu_signature": str(bleu.get_signature()),
     }
+
+
+def _bleu_by_length(
+    bleu: Any, found: Sequence[str], gold: Sequence[str], lengths: Sequence[int]
+) -> dict[str, dict[str, float]]:
+    groups: dict[int, list[int]] = {}
+    for number, length in enumerate(lengths):
+        first = (max(length, 1) - 1) // _LENGTHS * _LENGTHS + 1
+        groups.setdefault(min(first, _LONG), []).append(number)
+    scores = {}
+    for first, members in sorted(groups.items()):
+        name = f"{first} and more" if first == _LONG else f"{first}-{first + _LENGTHS - 1}"
+        score = bleu.corpus_score([found[n] for n in members], [[gold[n] for n in members]])
+        scores[name] = {"bleu": score.score / 100, "sentences": len(members)}
+    return scores

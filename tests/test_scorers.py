@@ -6,7 +6,7 @@ import spacy
 from spacy.training import Example
 
 from spacy_seqgen.outputs import ACCURACY, set_surprisal
-from spacy_seqgen.scorers import make_language_model_scorer
+from spacy_seqgen.scorers import make_language_model_scorer, make_translation_scorer
 
 NLP = spacy.blank("en")
 
@@ -38,3 +38,26 @@ def test_impossible_texts_do_not_overflow():
     scores = make_language_model_scorer()([make("ab", 5000.0, 0.0)])
     assert scores["perplexity"] == math.inf
     assert scores["char_probability"] == 0.0
+
+
+def test_bleu_by_length_of_the_source():
+
+    def make_pair(words, target, found):
+        text = " ".join(["word"] * words)
+        example = Example(NLP.make_doc(text), NLP.make_doc(text))
+        example.reference._.translation = target
+        example.predicted._.translation = found
+        return example
+
+    right = "un deux trois quatre cinq"
+    examples = [
+        make_pair(5, right, right), make_pair(6, right, "rien du tout de cela"),
+        make_pair(40, right, right), make_pair(80, right, right),
+    ]  # fmt: skip
+    found = make_translation_scorer()(examples)["bleu_by_length"]
+    assert {name: group["sentences"] for name, group in found.items()} == {
+        "1-5": 1, "6-10": 1, "31 and more": 2,
+    }  # fmt: skip
+    assert found["1-5"]["bleu"] == pytest.approx(1.0)
+    assert found["6-10"]["bleu"] < 0.1
+    assert make_translation_scorer()(examples, details=False)["bleu_by_length"] is None

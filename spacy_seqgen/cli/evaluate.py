@@ -62,7 +62,12 @@ def evaluate_cli(
     for name, values in scores.items():
         if isinstance(values, dict) and values:
             msg.divider(name)
-            msg.table([(key, _format(value)) for key, value in sorted(values.items())])
+            groups = values.get("bleu_by_length") or {}
+            shown = {key: value for key, value in values.items() if key != "bleu_by_length"}
+            msg.table([(key, _format(value)) for key, value in sorted(shown.items())])
+            if len(groups) > 1:
+                rows = [(k, _format(v["bleu"]), v["sentences"]) for k, v in groups.items()]
+                msg.table(rows, header=("words in the source", "bleu", "sentences"), divider=True)
     if output:
         try:
             with open_output(output) as file:

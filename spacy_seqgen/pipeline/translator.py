@@ -243,7 +243,7 @@ class Translator(GeneratingPipe):
         validate_examples(examples, "Translator.score")
         if not self.scorer:
             return {}
-        scores = self.scorer(examples, ter=not self._is_training, **kwargs)
+        scores = self.scorer(examples, details=not self._is_training, **kwargs)
         return {**scores, **self._read([example.reference for example in examples])}
 
     def _read(self, docs: Sequence[Doc]) -> dict[str, float | None]:
