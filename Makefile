@@ -20,7 +20,7 @@ demo: $(READY)
 	$(BIN)/python -m spacy project run all
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: $(READY)
 	$(BIN)/python -m ruff check .
