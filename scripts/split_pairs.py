@@ -34,8 +34,8 @@ def split_pairs(path: Path, output: Path) -> dict[str, int]:
     parts: dict[str, list[str]] = {"train": [], "dev": [], "test": []}
     # One translation of each sentence to test on: exact matches mean little otherwise.
     seen: set[str] = set()
-    for source, target, _ in read_pairs(path):
-        source, target = source.strip(), target.strip()
+    for pair in read_pairs(path):
+        source, target = pair.source.strip(), pair.target.strip()
         if not source or not target or max(len(source), len(target)) > LONGEST:
             continue
         part = find_part(source)

@@ -15,15 +15,16 @@ from spacy.util import logger
 from .outputs import install_extensions
 from .readers import shuffled
 from .textfiles import TextFileError, find_text_files, read_lines
-from .translations import set_symbol_counts, set_translation
+from .translations import get_translation, set_symbol_counts, set_translation
 
 
 class Pair(NamedTuple):
-    """A sentence, its translation, and where they stand."""
+    """A sentence, its translation, and where they stand; from a `.spacy` file, its Example."""
 
     source: str
     target: str
     place: str
+    example: Example | None = None
 
 
 class Parallel:
@@ -46,6 +47,8 @@ class Parallel:
                 raise ValueError(f"{name} must be 0 or more, got {value}")
         if max_ratio and max_ratio < 1:
             raise ValueError(f"max_ratio must be 0, or 1 or more, got {max_ratio}")
+        if target_path and str(path).endswith(".spacy"):
+            raise ValueError(f"{path} holds the translations too: target_path must be null")
         if shuffle_buffer < 0:
             raise ValueError(f"shuffle_buffer must be 0 or more, got {shuffle_buffer}")
         self.path = path
@@ -60,25 +63,24 @@ class Parallel:
     def __call__(self, nlp: Language) -> Iterator[Example]:
         rng = random.Random(f"{self.seed} {self.epoch}")
         self.epoch += 1
-        if str(self.path).endswith(".spacy"):
-            yield from Corpus(self.path, limit=self.limit)(nlp)
-            return
         count = _find_counter(nlp)
-        for pair in shuffled(self.pairs(), self.shuffle_buffer, rng):
-            reference = nlp.make_doc(pair.source)
-            set_translation(reference, pair.target)
+        for pair in shuffled(self.pairs(nlp), self.shuffle_buffer, rng):
+            example = pair.example or _make_example(nlp, pair)
             if count:
-                set_symbol_counts(reference, count(pair.source, pair.target))
-            yield Example(nlp.make_doc(pair.source), reference)
+                set_symbol_counts(example.reference, count(pair.source, pair.target))
+            yield example
 
-    def pairs(self) -> Iterator[Pair]:
+    def pairs(self, nlp: Language) -> Iterator[Pair]:
         """The pairs that pass the filters.
 
+        nlp (Language): For the Docs of a `.spacy` file.
         RAISES (TextFileError): If there is none, or a line is not a pair; names it.
         """
         dropped: Counter[str] = Counter()
         kept = 0
-        for pair in read_pairs(self.path, self.target_path):
+        is_spacy = str(self.path).endswith(".spacy")
+        found = _read_docs(nlp, self.path) if is_spacy else read_pairs(self.path, self.target_path)
+        for pair in found:
             reason = self._why_not(pair)
             if reason:
                 dropped[reason] += 1
@@ -87,15 +89,12 @@ class Parallel:
             yield pair
             if kept == self.limit:
                 break
-        if dropped and self.epoch <= 1:
-            found = ", ".join(f"{n} {reason}" for reason, n in dropped.items())
-            logger.info("Pairs of %s left out: %s; %d kept", self.path, found, kept)
+        reasons = ", ".join(f"{n} {reason}" for reason, n in dropped.items())
         if not kept:
-            raise TextFileError(
-                f"There is no pair of sentences in {self.path} (left out: {found})"
-                if dropped
-                else f"There is no pair of sentences in {self.path}"
-            )
+            why = f" (left out: {reasons})" if dropped else ""
+            raise TextFileError(f"There is no pair of sentences in {self.path}{why}")
+        if dropped and self.epoch <= 1:
+            logger.warning("Pairs of %s left out: %s; %d kept", self.path, reasons, kept)
 
     def _why_not(self, pair: Pair) -> str | None:
         """Why a pair is left out, if it is."""
@@ -107,6 +106,21 @@ class Parallel:
         if self.max_ratio and max(one, two) > self.max_ratio * min(one, two):
             return f"of which one side is {self.max_ratio:g} times as long as the other"
         return None
+
+
+def _make_example(nlp: Language, pair: Pair) -> Example:
+    try:
+        reference = nlp.make_doc(pair.source)
+    except UnicodeEncodeError as error:
+        raise TextFileError(f"{pair.place} has half a surrogate pair: {error}") from error
+    set_translation(reference, pair.target)
+    return Example(nlp.make_doc(pair.source), reference)
+
+
+def _read_docs(nlp: Language, path: str | Path) -> Iterator[Pair]:
+    for number, example in enumerate(Corpus(path)(nlp), 1):
+        target = get_translation(example.reference) or ""
+        yield Pair(example.reference.text, target, f"{path}, Doc {number}", example)
 
 
 def _find_counter(nlp: Language) -> Callable[[str, str], tuple[int, int]] | None:

@@ -1,5 +1,6 @@
 """Translations of a Doc: what a `translator` writes, and what it learns from."""
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -8,6 +9,8 @@ import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc, Span, Token
 from spacy.util import get_words_and_spaces
+
+from .tokens import find_tokens
 
 TRANSLATIONS = "spacy_seqgen.translations"
 COUNTS = "spacy_seqgen.symbol_counts"
@@ -50,7 +53,7 @@ class Translation:
         if self.blocks is None:
             return None
         width = max((first + weights.shape[1] for first, weights in self.blocks), default=0)
-        width = width if self.doc is None else len(self.doc)
+        width = width if self.doc is None else max(width, len(self.doc))
         whole = np.zeros((sum(len(weights) for _, weights in self.blocks), width), np.float16)
         row = 0
         for first, weights in self.blocks:
@@ -77,10 +80,11 @@ class Translation:
             `tokens`.
         RETURNS (list[Span]): Parts of the Doc, in its order, none beside another.
         RAISES (ValueError): If attention was not kept, or the Doc is not known.
+        RAISES (IndexError): If there is no such place in `tokens`.
         """
         if self.doc is None:
             raise ValueError("The Doc is not known: take the translation from doc._.translations")
-        first, last = (target, target + 1) if isinstance(target, int) else _bounds(target)
+        first, last = self._places(target)
         places = sorted(set(self.source_of()[first:last]))
         spans: list[Span] = []
         for place in places:
@@ -89,6 +93,18 @@ class Translation:
                 begin = spans.pop().start
             spans.append(self.doc[begin : place + 1])
         return spans
+
+    def _places(self, target: Token | Span | int) -> tuple[int, int]:
+        """From where to where in `tokens`."""
+        if isinstance(target, Token | Span):
+            # A Doc has tokens for spaces too, where there is more than one.
+            first, last = _bounds(target)
+            shown = np.cumsum([0, *(not token.is_space for token in target.doc)])
+            return int(shown[first]), int(shown[last])
+        place = operator.index(target)
+        if not 0 <= place < len(self.tokens):
+            raise IndexError(f"The translation has {len(self.tokens)} tokens, there is no {place}")
+        return place, place + 1
 
     def source_of(self) -> list[int]:
         """For each token of the translation, the token of the Doc looked at most.
@@ -109,7 +125,8 @@ class Translation:
 
         nlp (Language): A pipeline of the language of the translation.
         """
-        return Doc(nlp.vocab, *get_words_and_spaces(self.tokens, self.text))
+        tokens = self.tokens or find_tokens(self.text)  # one that was given has none
+        return Doc(nlp.vocab, *get_words_and_spaces(tokens, self.text))
 
 
 def _bounds(part: Token | Span) -> tuple[int, int]:

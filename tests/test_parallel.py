@@ -3,6 +3,7 @@ import json
 
 import pytest
 import spacy
+from spacy.tokens import DocBin
 
 from spacy_seqgen.batchers import create_padded_pairs_batcher
 from spacy_seqgen.parallel import create_parallel_reader, read_pairs
@@ -128,3 +129,24 @@ def test_symbols_are_counted_for_batches_of_similar_length(tmp_path):
     ]
     batches = create_padded_pairs_batcher(size=1000)(examples)
     assert [eg.reference.text for eg in next(batches)] == ["a", "a b c", "a b"]
+
+
+def test_filters_work_on_docs_too(tmp_path):
+    nlp = spacy.blank("en")
+    bin = DocBin(store_user_data=True)
+    for source, target in [("Go.", "Va !"), ("A much longer one.", "Un autre."), ("No.", None)]:
+        doc = nlp.make_doc(source)
+        if target:
+            doc._.translation = target
+        bin.add(doc)
+    bin.to_disk(tmp_path / "pairs.spacy")
+    assert read(tmp_path / "pairs.spacy", max_length=10) == [("Go.", "Va !")]
+    with pytest.raises(ValueError, match="target_path must be null"):
+        read(tmp_path / "pairs.spacy", target_path=tmp_path / "other.txt")
+
+
+def test_half_a_surrogate_pair_is_named(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"text": "a", "translation": "b"}\n{"text": "\\ud800", "translation": "c"}\n')
+    with pytest.raises(TextFileError, match="line 2 has half a surrogate pair"):
+        read(path)

@@ -109,3 +109,16 @@ def test_dropout_cuts_words_in_many_ways_in_training_only():
     assert loaded.dropout == 0.5
     with pytest.raises(ValueError, match="dropout must be"):
         Subwords(dropout=1.0)
+
+
+def test_a_large_alphabet_fits_the_size():
+    vocabulary = Subwords(size=100, min_count=1)
+    vocabulary.build({"".join(map(chr, range(0x4E00, 0x4F00))): 2})
+    assert len(vocabulary) <= 100
+
+
+def test_rare_characters_are_unknown():
+    vocabulary = Subwords(size=100, min_count=2)
+    vocabulary.build({"banana bandana": 3, "q": 1})
+    assert "q" not in vocabulary
+    assert UNK in vocabulary.encode("q").ids

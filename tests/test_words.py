@@ -94,3 +94,11 @@ def test_damaged_data(glued):
 def test_bad_settings(settings, message):
     with pytest.raises(ValueError, match=message):
         Words(**settings)
+
+
+def test_words_without_spaces_between_them():
+    vocabulary = Words(lang="zh")
+    texts = ["我喜欢猫。", "猫喜欢我。", "我看猫。"]
+    vocabulary.build(vocabulary.count(texts))
+    for text in texts:
+        assert vocabulary.decode(vocabulary.encode(text).ids) == text

@@ -34,22 +34,24 @@ def attention_cli(
     --output attention.png
     """
     from ..visualize import render, save_figure
-    from .common import find_component, load_pipeline, make_doc, read_texts
-    from .translate import choose_options
+    from .common import find_component, load_pipeline, read_texts
+    from .translate import choose_options, translations
 
     kinds = (".html", ".png", ".pdf", ".svg")
     if output.suffix not in kinds:
         msg.fail(f"--output must end in one of {', '.join(kinds)}, got {output}", exits=1)
     setup_gpu(use_gpu, silent=True)
     nlp = load_pipeline(model)
-    _, pipe = find_component(nlp, "translator", component)
+    name, pipe = find_component(nlp, "translator", component)
     pipe.attention = True
     try:
         pipe.options = choose_options(pipe.options, None, n_best, None)
         if is_file:
             text = next(iter(read_texts(Path(text))), "")
-        doc = make_doc(nlp, text, "The text")
-        pipe.set_annotations([doc], pipe.predict([doc]))
+        found = next(translations(nlp, name, [text], "The command line", 1), None)
+        if found is None:
+            raise ValueError("See the warning above")
+        doc = found[0]
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.suffix == ".html":
             output.write_text(render(doc, page=True, jupyter=False) or "", encoding="utf8")

@@ -66,6 +66,8 @@ def read_examples(
     """As `read_docs`, for evaluation; and sentence pairs, if the pipeline translates."""
     _check_range(path, start, stop)
     if path.suffix != ".spacy" and (target or _translates(nlp)):
+        if start != 0 or stop not in (None, 1.0):
+            raise ValueError(f"--start and --stop are for running text, and {path} holds pairs")
         yield from create_parallel_reader(path, target)(nlp)
     elif is_jsonl(path):
         for doc in read_docs(nlp, path):

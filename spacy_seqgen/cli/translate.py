@@ -1,13 +1,16 @@
 """`spacy seqgen translate`"""
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 import srsly
 from spacy.cli._util import Arg, Opt, setup_gpu
+from spacy.tokens import Doc
 from tqdm import tqdm
 from wasabi import msg
 
@@ -38,6 +41,7 @@ def translate_cli(
     component: str | None = Opt(
         None, "--component", "-c", help="Name of the translator, if there are several"
     ),
+    limit: int = Opt(0, "--limit", help="Translate no more texts than this; 0 for all", min=0),
     batch_size: int = Opt(256, "--batch-size", help="Texts to collect at a time", min=1),
     use_gpu: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
 ) -> None:
@@ -52,24 +56,27 @@ def translate_cli(
     python -m spacy seqgen translate training/phrasebook/model-best texts.txt --beam-size 5
     --n-best 3 --output translations.jsonl
     """
-    from .common import find_component, load_pipeline, open_output
+    from .common import find_component, load_pipeline, open_output, read_texts
 
     setup_gpu(use_gpu, silent=True)
     nlp = load_pipeline(model)
-    _, pipe = find_component(nlp, "translator", component)
+    name, pipe = find_component(nlp, "translator", component)
     try:
         pipe.options = choose_options(pipe.options, beam_size, n_best, max_length)
+        texts = islice(read_texts(file), limit or None)
+        found = translations(nlp, name, texts, str(file), batch_size)
         if output is None:
-            for _, text, found in _translations(nlp, pipe, file, batch_size):
-                _show(text, found)
+            for doc, items in found:
+                _show(doc.text, items)
             return
-        written = 0
+        written, start = 0, time.perf_counter()
         with open_output(output) as out, tqdm(unit=" texts", disable=None) as progress:
-            for _, text, found in _translations(nlp, pipe, file, batch_size):
-                _write_row(out, text, found)
+            for doc, items in found:
+                _write_row(out, doc.text, items)
                 progress.update()
                 written += 1
-        msg.good(f"Wrote translations of {written} texts to {output}")
+        rate = written / (time.perf_counter() - start)
+        msg.good(f"Wrote translations of {written} texts to {output} ({rate:.1f} a second)")
     except ValueError as error:
         msg.fail("Can't translate", str(error), exits=1)
     except KeyboardInterrupt:
@@ -82,26 +89,39 @@ def choose_options(
 ) -> Any:
     """The options of a component with those of a command: a beam is as wide as the number
     of translations needs."""
+    from ..generation.options import SAMPLING_OFF
+
     given: dict[str, Any] = {"beam_size": beam_size, "num_samples": n_best, "max_length": length}
     if beam_size == 1:
         given["temperature"] = 0.0  # greedy, not a sample
     elif n_best is not None and beam_size is None:
         given["beam_size"] = max(n_best, options.beam_size)
+    if (given["beam_size"] or 1) > 1 and options.beam_size == 1:
+        given |= SAMPLING_OFF  # a beam does not sample
     return replace(options, **{name: value for name, value in given.items() if value is not None})
 
 
-def _translations(
-    nlp: Any, pipe: Any, file: Path, batch_size: int
-) -> Iterator[tuple[int, str, list]]:
-    """Each text of a file with its translations, a batch at a time."""
-    from spacy.util import minibatch
+def translations(
+    nlp: Any, name: str, texts: Iterable[str], where: str, batch_size: int
+) -> Iterator[tuple[Doc, list]]:
+    """Texts as Docs, with their translations. The components before the translator run, too:
+    one of them may find the sentences. A text that fails is left out, with a warning.
 
-    from .common import make_doc, read_texts
+    name (str): The translator in the pipeline.
+    where (str): Where the texts come from.
+    """
+    from .common import make_doc
 
-    for batch in minibatch(enumerate(read_texts(file), 1), batch_size):
-        docs = [make_doc(nlp, text, f"{file}, text {number}") for number, text in batch]
-        for (number, text), found in zip(batch, pipe.predict(docs), strict=True):
-            yield number, text, found
+    def warn(name: str, pipe: Any, docs: Sequence[Doc], error: Exception) -> None:
+        shown = ", ".join(repr(doc.text[:60]) for doc in docs)
+        msg.warn(f"'{name}' can't process {shown}", str(error))
+
+    docs = (make_doc(nlp, text, f"{where}, text {n}") for n, text in enumerate(texts, 1))
+    place = nlp.pipe_names.index(name)
+    with nlp.select_pipes(enable=nlp.pipe_names[: place + 1]):
+        nlp.set_error_handler(warn)
+        for doc in nlp.pipe(docs, batch_size=batch_size):
+            yield doc, doc._.translations
 
 
 def _show(text: str, found: list) -> None:

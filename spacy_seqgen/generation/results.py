@@ -8,7 +8,8 @@ from torch import Tensor
 
 Logits = Tensor | np.ndarray
 
-BLOCK = 64  # steps whose logits are kept before they are normalised together
+BLOCK = 64  # steps whose logits are kept before they are normalised together,
+_MAX_LOGITS = 2**22  # unless that were more than 16 MB
 
 
 @dataclass
@@ -45,7 +46,8 @@ class Trace:
         self.steps = 0
         self._ids = np.zeros((rows, BLOCK), dtype=np.int64)
         self._log_probs = np.zeros((rows, BLOCK), dtype=np.float32)
-        self._logits = np.zeros((BLOCK, rows, vocabulary), dtype=np.float32)
+        self._block = min(BLOCK, max(1, _MAX_LOGITS // max(1, rows * vocabulary)))
+        self._logits = np.zeros((self._block, rows, vocabulary), dtype=np.float32)
         self._normalised = 0
 
     @property
@@ -71,7 +73,7 @@ class Trace:
         values = logits if isinstance(logits, np.ndarray) else logits.detach().cpu().numpy()
         self._logits[self.steps - self._normalised] = values
         self.steps += 1
-        if self.steps - self._normalised == BLOCK:
+        if self.steps - self._normalised == self._block:
             self._normalise()
 
     def select(self, rows: np.ndarray) -> None:

@@ -13,13 +13,13 @@ class TeacherForcing:
     """
 
     def __init__(self, schedule: float | Iterator[float] = 1.0):
-        self.taken = 0
-        self.value = 1.0
+        self.values = [1.0]  # of all updates so far: a schedule can't go back
         self._schedule: Iterator[float] | None = None
         if isinstance(schedule, float | int):
-            self.value = _checked(float(schedule))
+            self.values = [_checked(float(schedule))]
         elif isinstance(schedule, Iterator):
             self._schedule = schedule
+            self.values = []
         else:
             raise ValueError(f"teacher_forcing must be a number or a schedule, got {schedule!r}")
 
@@ -28,14 +28,14 @@ class TeacherForcing:
         update (int): How many updates there have been. After a resumed training the
             schedule is taken forward to there.
         """
-        while self._schedule is not None and self.taken <= update:
-            self.value = _checked(float(next(self._schedule, self.value)))
-            self.taken += 1
-        return self.value
+        while self._schedule is not None and len(self.values) <= update:
+            last = self.values[-1] if self.values else 1.0
+            self.values.append(_checked(float(next(self._schedule, last))))
+        return self.values[min(update, len(self.values) - 1)]
 
     def __getstate__(self) -> dict[str, Any]:
         # For other processes, which do not train: generators can't be pickled.
-        return {**self.__dict__, "_schedule": None}
+        return {**self.__dict__, "_schedule": None, "values": self.values or [1.0]}
 
 
 def _checked(share: float) -> float:

@@ -10,9 +10,12 @@ The three ways to score a query against a key that the literature compares:
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from .tanh import fast_tanh
+
+_MAX_HIDDEN = 2**24  # values computed at once: 64 MB
 
 
 class Memory(NamedTuple):
@@ -78,7 +81,15 @@ class AdditiveAttention(Attention):
         return self.key(values)
 
     def score(self, queries: Tensor, keys: Tensor) -> Tensor:
-        hidden = fast_tanh(self.query(queries)[:, :, None] + keys[:, None])
+        queries = self.query(queries)
+        if torch.is_grad_enabled():
+            return self._energies(queries, keys)
+        # Without gradients nothing is kept, so that it need not be computed all at once.
+        size = max(1, _MAX_HIDDEN // max(1, keys.numel()))
+        return torch.cat([self._energies(part, keys) for part in queries.split(size, 1)], 1)
+
+    def _energies(self, queries: Tensor, keys: Tensor) -> Tensor:
+        hidden = fast_tanh(queries[:, :, None] + keys[:, None])
         return self.energy(hidden).squeeze(-1)
 
 

@@ -10,6 +10,8 @@ from torch.nn import functional as F
 from .attention import Memory
 from .loss import smoothed_cross_entropy
 
+_READ_AT_ONCE = 1024  # symbols whose logits are computed together
+
 
 class Written(NamedTuple):
     """What a decoder makes of symbols it is given.
@@ -127,11 +129,15 @@ class Seq2Seq(nn.Module):
             log-likelihood of each symbol in nats, 0 for padding; and, as bool, whether it
             was the most probable one.
         """
-        logits = self.logits(self.write(self.start(source, lengths), inputs).states).float()
-        nll = F.cross_entropy(
-            logits.transpose(1, 2), targets, ignore_index=self.pad, reduction="none"
-        )
-        return nll, logits.argmax(-1) == targets
+        states = self.write(self.start(source, lengths), inputs).states
+        nll, correct = torch.zeros_like(targets, dtype=torch.float32), targets == self.pad
+        places = torch.nonzero(targets != self.pad)
+        for part in places.split(_READ_AT_ONCE):
+            rows, columns = part.unbind(1)
+            logits, true = self.logits(states[rows, columns]).float(), targets[rows, columns]
+            nll[rows, columns] = F.cross_entropy(logits, true, reduction="none")
+            correct[rows, columns] = logits.argmax(-1) == true
+        return nll, correct
 
     def look(self, source: Tensor, lengths: Tensor, inputs: Tensor) -> Tensor:
         """Where the decoder looks when it writes what is given.

@@ -1,31 +1,35 @@
 """From attention between symbols to attention between tokens."""
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
-_TOKEN = re.compile(r"\w+|[^\w\s]")
+from ..tokens import find_token_bounds
 
 
-def find_tokens(text: str) -> tuple[str, ...]:
-    """The words and marks of a text that was generated."""
-    return tuple(_TOKEN.findall(text))
-
-
-def find_owners(pieces: Sequence[str], text: str) -> np.ndarray:
-    """To which of a text's tokens each of its symbols belongs.
+def find_owners(pieces: Sequence[str], text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Which symbols and tokens of a text share a character. A symbol may be a part of a
+    token, or reach across several.
 
     pieces (Sequence[str]): The text up to and including each symbol.
     text (str): The text.
-    RETURNS (np.ndarray): Shape (symbols,), int64; -1 for spaces.
+    RETURNS (tuple[np.ndarray, np.ndarray]): Symbols and their tokens, pair by pair, in
+        the order of the text, int64.
     """
-    owner_of_char = np.full(len(text) + 1, -1, dtype=np.int64)
-    for number, match in enumerate(_TOKEN.finditer(text)):
-        owner_of_char[match.start() : match.end()] = number
-    ends = np.array([len(piece) for piece in pieces], dtype=np.int64)
-    # A symbol may begin with a space: its last character tells.
-    return owner_of_char[np.maximum(ends - 1, 0)]
+    token_of = np.full(len(text) + 1, -1, dtype=np.int64)
+    for number, (start, end) in enumerate(find_token_bounds(text)):
+        token_of[start:end] = number
+    symbols, tokens = [], []
+    begin = 0
+    for number, piece in enumerate(pieces):
+        end = min(len(piece), len(text))
+        # One that adds nothing, such as half a character, belongs to what it stands in.
+        found = np.unique(token_of[min(begin, max(end - 1, 0)) : end])
+        for token in found[found >= 0].tolist():
+            symbols.append(number)
+            tokens.append(token)
+        begin = end
+    return np.array(symbols, dtype=np.int64), np.array(tokens, dtype=np.int64)
 
 
 def pool_source(weights: np.ndarray, starts: np.ndarray, begins: np.ndarray) -> np.ndarray:
@@ -42,16 +46,17 @@ def pool_source(weights: np.ndarray, starts: np.ndarray, begins: np.ndarray) -> 
     return pooled
 
 
-def pool_target(weights: np.ndarray, owners: np.ndarray, tokens: int) -> np.ndarray:
+def pool_target(
+    weights: np.ndarray, symbols: np.ndarray, owners: np.ndarray, tokens: int
+) -> np.ndarray:
     """Attention of the tokens of a translation: the mean over their symbols.
 
     weights (np.ndarray): Shape (target symbols, n).
-    owners (np.ndarray): Shape (target symbols,): their tokens, -1 for none.
+    symbols, owners (np.ndarray): Symbols and tokens, as `find_owners` pairs them.
     tokens (int): The number of target tokens.
     RETURNS (np.ndarray): Shape (tokens, n), float16.
     """
-    shown = owners >= 0
     pooled = np.zeros((tokens, weights.shape[1]), dtype=np.float32)
-    np.add.at(pooled, owners[shown], weights[shown])
-    counts = np.bincount(owners[shown], minlength=tokens)[:, None]
+    np.add.at(pooled, owners, weights[symbols])
+    counts = np.bincount(owners, minlength=tokens)[:, None]
     return (pooled / np.maximum(counts, 1)).astype(np.float16)

@@ -87,6 +87,7 @@ def make_text_generator(
         "lexicon": {},
         "max_characters": 500,
         "batch_symbols": 16384,
+        "greedy_evaluation": True,
         "scorer": {"@scorers": "spacy-seqgen.translation_scorer.v1"},
     },
     default_score_weights={
@@ -112,6 +113,7 @@ def make_translator(
     lexicon: dict[str, str],
     max_characters: int,
     batch_symbols: int,
+    greedy_evaluation: bool,
     scorer: Callable | None,
 ) -> Translator:
     """Make a translator.
@@ -127,6 +129,8 @@ def make_translator(
     max_characters (int): Longest piece of text translated at once; 0 for no limit.
     batch_symbols (int): Most symbols of the source computed at once, padding included
         and each counted once for every hypothesis.
+    greedy_evaluation (bool): Translate greedily between the updates of a training, whatever
+        `generation` says; from `initialize` or `update` until the pipeline is loaded.
     scorer (Callable | None): How to evaluate.
     """
     return Translator(
@@ -141,5 +145,6 @@ def make_translator(
         lexicon=lexicon,
         max_characters=max_characters,
         batch_symbols=batch_symbols,
+        greedy_evaluation=greedy_evaluation,
         scorer=scorer,
     )

@@ -55,13 +55,14 @@ def _lines(text: str, start: int, end: int) -> Iterator[Segment]:
 def _pieces(text: str, line: Segment, longest: int) -> Iterator[Segment]:
     start = line.start
     while line.end - start > longest:
-        part = text[start : start + longest]
+        # One character more: whether a space follows decides whether a sentence ends.
+        part = text[start : start + longest + 1]
         # A cut in the first half would leave a piece too short to be worth it.
         ends = (
             match.end()
             for cut in _CUTS
             for match in reversed(list(cut.finditer(part)))
-            if match.end() > longest // 2
+            if longest // 2 < match.end() <= longest
         )
         end = start + next(ends, longest)
         yield Segment(start, start + len(text[start:end].rstrip()))

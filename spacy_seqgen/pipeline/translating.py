@@ -1,6 +1,6 @@
 """Translating sentences: from encoded sources to `Translation`s."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -15,11 +15,14 @@ from ..generation.results import Hypothesis
 from ..models.shim import get_shim
 from ..models.translation import pad_pairs, pad_sources
 from ..modules.coverage import CoverageSteps
+from ..tokens import find_tokens
 from ..translations import Translation
 from ..vocabularies import BOS, EOS, PAD, UNK, Encoded, Vocabulary
-from .alignment import find_owners, find_tokens, pool_source, pool_target
+from .alignment import find_owners, pool_source, pool_target
 from .batches import by_padded_size
 from .segments import Segment, join_segments
+
+_MAX_LOGITS = 2**22  # computed at once: 16 MB
 
 
 @dataclass
@@ -64,17 +67,8 @@ class SentenceTranslator:
 
     def __post_init__(self) -> None:
         self.shim = get_shim(self.model)
-        if not self.shim.net.has_attention:
-            wanted = {
-                "replace_unknown": self.replace_unknown,
-                "coverage_beta": self.options.coverage_beta,
-            }
-            for name, value in wanted.items():
-                if value:
-                    raise ValueError(
-                        f"{name} needs a model with attention, and this one has none: switch it "
-                        'off, or train a model whose setting attention is not "none"'
-                    )
+        check_attention(self.model, self.replace_unknown, self.options)
+        self._trim: Callable[[str], str] = str
 
     def translate(self, sentences: Sequence[Sentence]) -> list[list[Translation]]:
         """
@@ -101,10 +95,13 @@ class SentenceTranslator:
             source = sentences[i].source.ids
             return len(source) if by_length else 0, sentences[i].forced.tolist()
 
-        limit = max(1, self.batch_symbols // max(options.beam_size, options.num_samples))
+        hypotheses = max(options.beam_size, options.num_samples)
+        limit = max(1, self.batch_symbols // hypotheses)
+        # However short the sources are: what is computed for all symbols is bounded too.
+        least = limit * hypotheses * len(self.target.symbols) // _MAX_LOGITS
         for _, same in groupby(sorted(range(len(sentences)), key=key), key):
             members = list(same)
-            lengths = [len(sentences[i].source.ids) for i in members]
+            lengths = [max(len(sentences[i].source.ids), least) for i in members]
             for group in by_padded_size(lengths, limit):
                 yield [members[place] for place in group]
 
@@ -136,6 +133,7 @@ class SentenceTranslator:
                 select=(steps or net).select,
                 coverage=steps.penalty if steps else None,
             )
+            self._trim = search.stop.trim if search.stop else str
             limits = [options.limit_for(len(source)) for source in sources]
             found = search.run(start, [sentence.text for sentence in sentences], limits)
             return self._with_forced(net, sources, forced, found) if len(forced) else found
@@ -194,17 +192,20 @@ class SentenceTranslator:
             if self.replace_unknown:
                 unknown = self._replacements(ids, looked, span)
         pieces = [self.target.decode(ids[: n + 1], unknown) for n in range(len(ids))]
-        # What was given is written as it was given, whatever the vocabulary makes of it.
-        known = len(pieces[len(sentence.forced) - 1]) if len(sentence.forced) else 0
-        pieces = [sentence.prefix + piece[known:] for piece in pieces]
+        if len(sentence.forced):
+            pieces = _begun_with(sentence.prefix, pieces, len(sentence.forced))
         text = pieces[-1] if pieces else ""
+        if hypothesis.finish_reason == "stop":
+            text = self._trim(text)
         tokens = find_tokens(text)
-        owners = find_owners(pieces, text)
-        log_probs, shown = np.zeros(len(tokens)), owners >= 0
-        np.add.at(log_probs, owners[shown], hypothesis.log_probs[: len(ids)][shown])
+        symbols, owners = find_owners(pieces, text)
+        # A symbol that reaches across several tokens counts for the first of them.
+        log_probs = np.zeros(len(tokens))
+        shown, first = np.unique(symbols, return_index=True)
+        np.add.at(log_probs, owners[first], hypothesis.log_probs[shown])
         blocks = None
         if self.attention and looked is not None:
-            blocks = ((span.start, pool_target(looked, owners, len(tokens))),)
+            blocks = ((span.start, pool_target(looked, symbols, owners, len(tokens))),)
         return Translation(
             text,
             tokens,
@@ -223,6 +224,33 @@ class SentenceTranslator:
         return found
 
 
+def check_attention(model: Model, replace_unknown: bool, options: GenerationOptions) -> None:
+    """RAISES (ValueError): If settings need attention and the model has none."""
+    if get_shim(model).net.has_attention:
+        return
+    wanted = {"replace_unknown": replace_unknown, "coverage_beta": options.coverage_beta}
+    for name, value in wanted.items():
+        if value:
+            raise ValueError(
+                f"{name} needs a model with attention, and this one has none: switch it off, or "
+                'train a model whose setting attention is not "none"'
+            )
+
+
+def _begun_with(prefix: str, pieces: Sequence[str], forced: int) -> list[str]:
+    """What was given is written as it was given, whatever the vocabulary makes of it.
+
+    pieces (Sequence[str]): The text up to and including each symbol.
+    forced (int): The symbols of the prefix.
+    """
+    known = pieces[forced - 1]
+    begun = [prefix[: len(piece)] for piece in pieces[: forced - 1]]
+    rest = [piece[len(known) :] for piece in pieces[forced - 1 :]]
+    if prefix[-1:].isspace():
+        rest = [piece.lstrip(" ") for piece in rest]
+    return [*begun, *(prefix + piece for piece in rest)]
+
+
 def join_translations(
     text: str, segments: Sequence[Segment], found: Sequence[list[Translation]]
 ) -> list[Translation]:
@@ -234,7 +262,8 @@ def join_translations(
     whole = join_segments(text, segments, [item.text for item in best])
     if not found:
         return [Translation(whole.strip())]
-    ended = all(item.finish_reason == "end" for item in best)
+    reasons = {item.finish_reason for item in best}
+    reason = next(name for name in ("length", "stop", "end") if name in reasons)
     blocks = tuple(block for item in best for block in item.blocks or ())
     return [
         Translation(
@@ -242,7 +271,7 @@ def join_translations(
             tuple(token for item in best for token in item.tokens),
             sum(item.log_prob or 0.0 for item in best),
             tuple(value for item in best for value in item.token_log_probs),
-            "end" if ended else "length",
+            reason,
             blocks or None,
         )
     ]

@@ -1,6 +1,7 @@
 """The component `translator`: from the text of a Doc to a text in another language."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from .base import GeneratingPipe
 from .batches import by_padded_size
 from .embeddings import freeze_embeddings, load_embeddings
 from .segments import Segment, find_segments
-from .translating import Sentence, SentenceTranslator, join_translations
+from .translating import Sentence, SentenceTranslator, check_attention, join_translations
 
 
 class Translator(GeneratingPipe):
@@ -46,6 +47,7 @@ class Translator(GeneratingPipe):
         lexicon: Mapping[str, str] | None = None,
         max_characters: int = 500,
         batch_symbols: int = 16384,
+        greedy_evaluation: bool = True,
         scorer: Callable | None = None,
     ):
         if max_characters < 0:
@@ -58,6 +60,7 @@ class Translator(GeneratingPipe):
         self.replace_unknown = replace_unknown
         self.lexicon = dict(lexicon or {})
         self.max_characters = max_characters
+        self.greedy_evaluation = greedy_evaluation
         self._is_training = False
 
     @property
@@ -67,10 +70,18 @@ class Translator(GeneratingPipe):
             "target_vocabulary": self.target_vocabulary,
         }
 
+    @property
+    def label_data(self) -> dict[str, Any] | None:
+        """The vocabularies, for `spacy init labels` and `[initialize]`."""
+        if not self.can_count_symbols:
+            return None
+        return {name: vocabulary.to_dict() for name, vocabulary in self.vocabularies.items()}
+
     def make_model(self) -> None:
         self.model.set_dim("nI", len(self.source_vocabulary), force=True)
         self.model.set_dim("nO", len(self.target_vocabulary), force=True)
         self.model.initialize()
+        check_attention(self.model, self.replace_unknown, self.options)
 
     def _load_model(self, data: bytes, source: str) -> None:
         super()._load_model(data, source)
@@ -95,12 +106,14 @@ class Translator(GeneratingPipe):
         get_examples (Callable): Returns the training data, or a sample of it.
         nlp (Language | None): The pipeline.
         source_vocabulary, target_vocabulary (dict | None): Saved vocabularies instead of
-            new ones.
+            new ones, or what `label_data` has of both. Necessary for a corpus that is
+            streamed, of which spaCy only shows the first 100 examples.
         shared_vocabulary (bool): Make one of both languages, with the settings of the
             source's, for languages that have many words in common.
         source_vectors, target_vectors (str | Path | None): Word vectors for the
             embeddings: a file (see `spacy_seqgen.vectors`), or "vocab" for `nlp.vocab`'s.
-        RAISES (ValueError): If the training data has no translations, or vectors do not fit.
+        RAISES (ValueError): If the training data has no translations, vectors do not fit, or
+            a target vocabulary is given though it shall be the source's.
         """
         validate_get_examples(get_examples, "Translator.initialize")
         pairs = [(eg.reference.text, get_translation(eg.reference) or "") for eg in get_examples()]
@@ -109,15 +122,23 @@ class Translator(GeneratingPipe):
                 f"'{self.name}' can't be trained: no Doc of the training data has a translation "
                 "(reference._.translation). Is the reader spacy-seqgen.parallel.v1?"
             )
+        given = source_vocabulary and (target_vocabulary or shared_vocabulary)
+        if not given and nlp is not None and nlp.config["training"].get("max_epochs") == -1:
+            warnings.warn(
+                f"The vocabularies of '{self.name}' come from the first 100 pairs, because the "
+                "corpus is streamed (max_epochs = -1). Give it some in [initialize.components], "
+                "made by: spacy init labels CONFIG FOLDER --training.max_epochs 0",
+                stacklevel=2,
+            )
         sources, targets = zip(*pairs, strict=True)
         if shared_vocabulary:
-            self._share_vocabulary()
+            self._share_vocabulary(target_vocabulary)
             sources = targets = sources + targets
-        _fill(self.source_vocabulary, sources, source_vocabulary)
+        self._fill("source_vocabulary", sources, source_vocabulary)
         if shared_vocabulary:
             self.target_vocabulary.from_dict(self.source_vocabulary.to_dict())
         else:
-            _fill(self.target_vocabulary, targets, target_vocabulary)
+            self._fill("target_vocabulary", targets, target_vocabulary)
         self.make_model()
         vectors = {"source": source_vectors, "target": target_vectors}
         self.cfg["vectors"] = load_embeddings(self, vectors, {"source": sources, "target": targets})
@@ -135,7 +156,19 @@ class Translator(GeneratingPipe):
             len(self.target_vocabulary.encode(target).ids),
         )
 
-    def _share_vocabulary(self) -> None:
+    def _fill(self, name: str, texts: Sequence[str], saved: dict[str, Any] | None) -> None:
+        vocabulary = self.vocabularies[name]
+        if saved:
+            vocabulary.from_dict(saved.get(name, saved))
+        else:
+            vocabulary.build(vocabulary.count(texts))
+
+    def _share_vocabulary(self, given: dict[str, Any] | None) -> None:
+        if given:
+            raise ValueError(
+                f"'{self.name}' has shared_vocabulary = true, so that its target_vocabulary is the "
+                "source's: give only source_vocabulary"
+            )
         kinds = [type(vocabulary).__name__ for vocabulary in self.vocabularies.values()]
         if kinds[0] != kinds[1]:
             raise ValueError(
@@ -223,7 +256,7 @@ class Translator(GeneratingPipe):
     def _options(self) -> GenerationOptions:
         """Evaluations between updates are greedy: they need not be better than that to
         choose the best model, and take a fraction of the time."""
-        if not self._is_training:
+        if not self._is_training or not self.greedy_evaluation:
             return self.options
         return GenerationOptions(
             max_length=self.options.max_length,
@@ -261,10 +294,3 @@ class Translator(GeneratingPipe):
             "translation_perplexity": math.exp(min(nats / total, 700.0)) if total else None,
             "translation_accuracy": correct / total if total else None,
         }
-
-
-def _fill(vocabulary: Vocabulary, texts: Sequence[str], saved: dict[str, Any] | None) -> None:
-    if saved:
-        vocabulary.from_dict(saved)
-    else:
-        vocabulary.build(vocabulary.count(texts))

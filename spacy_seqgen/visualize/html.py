@@ -1,7 +1,7 @@
 """Attention as HTML, in the manner of displaCy."""
 
 import html
-import itertools
+import uuid
 from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -9,8 +9,6 @@ from spacy.tokens import Doc
 from spacy.util import is_in_jupyter
 
 from .attention import AttentionMap, get_attention_maps
-
-_numbers = itertools.count()
 
 # Colours with alpha, and the reader's own for text: right on light and on dark.
 _STYLE = """
@@ -108,7 +106,7 @@ def serve(
 
 
 def _render_maps(maps: list[AttentionMap]) -> str:
-    group = f"seqgen-{next(_numbers)}"
+    group = f"seqgen-{uuid.uuid4().hex[:12]}"  # a notebook may hold those of many sessions
     parts = []
     for number, item in enumerate(maps):
         checked = " checked" if number == 0 else ""

@@ -99,6 +99,7 @@ class Subwords(Vocabulary):
         trainer = trainers.BpeTrainer(
             vocab_size=self.size,
             min_frequency=self.min_count,
+            limit_alphabet=self._alphabet_size(counts),
             special_tokens=list(SPECIALS),
             show_progress=False,
         )
@@ -108,6 +109,16 @@ class Subwords(Vocabulary):
         if len(symbols) <= len(SPECIALS):
             raise ValueError("There is no text to make subwords from. Is the training data empty?")
         self._set_merges(symbols, [tuple(pair) for pair in found["merges"]])
+
+    def _alphabet_size(self, counts: dict[str, int]) -> int:
+        """How many characters may be symbols: those that are not rare, and fit."""
+        found: Counter[str] = Counter()
+        for text, count in counts.items():
+            for char, n in Counter(text.lower() if self.lowercase else text).items():
+                found[char] += n * count
+        common = sum(n >= self.min_count for char, n in found.items() if not char.isspace())
+        common += 1  # what stands for spaces
+        return max(1, min(common, self.size - len(SPECIALS)))
 
     def to_dict(self) -> dict[str, Any]:
         return {**super().to_dict(), "merges": [list(pair) for pair in self.merges]}

@@ -12,14 +12,14 @@ from spacy.util import get_lang_class
 from .base import SPECIALS, Vocabulary
 
 _QUOTES = ('"',)  # open and close with the same mark
-# In counts: how often a mark had no space before it, and none behind.
-_GLUED_LEFT, _GLUED_RIGHT = _PREFIXES = ("\u2581<", "\u2581>")
+# In counts: how often a symbol had no space before it, none behind, and nothing before it.
+_GLUED_LEFT, _GLUED_RIGHT, _FIRST = _PREFIXES = ("\u2581<", "\u2581>", "\u2581^")
 
 
 class Words(Vocabulary):
     """Every token of spaCy's tokenizer is a symbol.
 
-    Which marks stand without a space before or behind them is learned from the training
+    Which words and marks stand without a space before or behind them is learned from the training
     data, so that what is generated is text and not a row of tokens.
 
     lang (str): Language of the tokenizer; "xx" for any. A Doc brings its own tokens.
@@ -74,17 +74,24 @@ class Words(Vocabulary):
             text = source if isinstance(source, str) else source.text
             counts.update(words)
             for word, start in zip(words, starts.tolist(), strict=True):
-                if _is_mark(word):
-                    end = start + len(word)
+                end = start + len(word)
+                counts[_FIRST + word] += start == 0
+                if word.isalnum():  # only what two words have between them: "can" and "not"
+                    counts[_GLUED_LEFT + word] += start > 0 and text[start - 1].isalnum()
+                elif word not in _QUOTES:
                     counts[_GLUED_LEFT + word] += start > 0 and not text[start - 1].isspace()
                     counts[_GLUED_RIGHT + word] += end < len(text) and not text[end].isspace()
         return dict(counts)
 
     def build(self, counts: dict[str, int]) -> None:
         words = {word: n for word, n in counts.items() if not word.startswith(_PREFIXES)}
+        before = {word: n - counts.get(_FIRST + word, 0) for word, n in words.items()}
         self.glued = {
-            name: sorted(w for w, n in words.items() if counts.get(prefix + w, 0) * 2 > n)
-            for name, prefix in (("left", _GLUED_LEFT), ("right", _GLUED_RIGHT))
+            name: sorted(w for w, n in total.items() if counts.get(prefix + w, 0) * 2 > n)
+            for name, prefix, total in (
+                ("left", _GLUED_LEFT, before),
+                ("right", _GLUED_RIGHT, words),
+            )
         }
         if self.size:
             ranked = sorted(words.items(), key=lambda item: (-item[1], item[0]))
@@ -116,12 +123,6 @@ class Words(Vocabulary):
                 continue
             yield word if glue or word in left else " " + word
             glue = word in right
-
-
-def _is_mark(word: str) -> bool:
-    """Whether it is, or has, something else than letters and digits. Words never lose
-    their spaces, whatever they stood beside: the mark there did."""
-    return not word.isalnum() and word not in _QUOTES
 
 
 def make_words(

@@ -110,3 +110,28 @@ def test_converted_pairs_are_as_good(model, tmp_path):
     scores = nlp.evaluate(list(Corpus(output)(nlp)))
     assert scores["exact_match"] == 1.0
     assert "must end in .spacy" in run("convert", path, tmp_path / "a.tsv", code=1)
+
+
+def test_sentences_that_the_pipeline_finds(tmp_path):
+    nlp = make_nlp(steps=120)
+    nlp.add_pipe("sentencizer", first=True)
+    nlp.to_disk(tmp_path / "model")
+    text = "the black cat. the cat sleeps."
+    assert run("translate", tmp_path / "model", "-", stdin=text) == nlp(text)._.translation + "\n"
+
+
+def test_a_beam_where_the_config_is_greedy(tmp_path):
+    make_nlp(steps=2, generation={"beam_size": 1, "temperature": 0.0}).to_disk(tmp_path)
+    shown = run("translate", tmp_path, "-", "-n", "2", stdin="the black cat\n")
+    assert len(shown.splitlines()) == 3
+
+
+def test_the_first_texts_of_many(model):
+    shown = run("translate", model, "-", "--limit", "2", stdin="the black cat\n" * 9)
+    assert shown.splitlines() == ["le chat noir"] * 2
+
+
+def test_ranges_are_for_running_text(model, tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("the black cat\tle chat noir\n")
+    assert "holds pairs" in run("evaluate", model, path, "--start", "0.5", code=1)

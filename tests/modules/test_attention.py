@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from spacy_seqgen.modules import attention as attention_module
 from spacy_seqgen.modules.attention import ATTENTIONS, DotAttention
 
 BATCH, TIME, WIDTH, QUERIES, ASKING = 3, 5, 8, 2, 6
@@ -59,3 +60,16 @@ def test_additive_is_the_formula_of_bahdanau():
     w, u, v = attention.query.weight, attention.key, attention.energy.weight[0]
     expected = [v @ torch.tanh(w @ query[0, 0] + u(values[0, t])) for t in range(TIME)]
     torch.testing.assert_close(scores, torch.stack(expected))
+
+
+def test_scores_in_pieces_are_the_same(monkeypatch):
+    torch.manual_seed(0)
+    module = ATTENTIONS["additive"](6, 4)
+    memory = module.remember(torch.randn(2, 5, 6), torch.ones(2, 5, dtype=torch.bool))
+    queries = torch.randn(2, 7, 4)
+    whole = module(queries, memory)
+    monkeypatch.setattr(attention_module, "_MAX_HIDDEN", 2 * memory.keys.numel())
+    with torch.no_grad():
+        pieces = module(queries, memory)
+    for one, two in zip(whole, pieces, strict=True):
+        torch.testing.assert_close(one, two)

@@ -33,3 +33,10 @@ def test_pieces_lose_nothing_and_keep_the_limit(text, longest):
 def test_where_long_lines_are_cut(text, expected):
     found = find_segments(NLP.make_doc(text), 20)
     assert [text[start:end] for start, end in found] == expected
+
+
+def test_a_number_is_not_the_end_of_a_sentence():
+    text = "It is quite so. Then he said that it was 3.14 and no more of it"
+    first, second = find_segments(spacy.blank("en").make_doc(text), text.index("14"))[:2]
+    assert text[first.start : first.end].endswith("was")
+    assert text[second.start : second.end].startswith("3.14")

@@ -1,5 +1,6 @@
 """What a user can ask of a translation, and what a translation can tell."""
 
+import json
 import pickle
 
 import numpy as np
@@ -9,9 +10,13 @@ from spacy.tokens import Doc, DocBin
 
 from spacy_seqgen.generation import GenerationOptions
 from spacy_seqgen.models.teacher_forcing import TeacherForcing
+from spacy_seqgen.pipeline import translating
+from spacy_seqgen.pipeline.alignment import find_owners
+from spacy_seqgen.pipeline.translating import SentenceTranslator
+from spacy_seqgen.tokens import find_tokens
 from spacy_seqgen.translations import Translation, set_translations
 
-from .test_translator import PAIRS, make_examples, make_nlp
+from .test_translator import CHARACTERS, PAIRS, make_examples, make_nlp
 
 WORDS = {"@misc": "spacy-seqgen.Words.v1", "min_count": 2}
 MORE = [
@@ -65,19 +70,12 @@ def test_unknown_words_are_looked_up(words, monkeypatch):
     assert nlp("Felix sleeps\nAnna sleeps")._.translation == "Félix dort\nAnne dort"
 
 
-def test_replacing_needs_attention():
-    nlp = make_nlp(model={"attention": "none"}, replace_unknown=True)
-    with pytest.raises(ValueError, match="replace_unknown needs a model with attention"):
-        nlp("the cat")
-
-
-def test_coverage_needs_attention():
-    nlp = make_nlp(model={"attention": "none"}).from_bytes(
-        make_nlp(model={"attention": "none"}).to_bytes()
-    )
-    nlp.get_pipe("translator").options = GenerationOptions(beam_size=2, coverage_beta=0.2)
-    with pytest.raises(ValueError, match="coverage_beta needs a model with attention"):
-        nlp("the cat")
+@pytest.mark.parametrize(
+    "setting", [{"replace_unknown": True}, {"generation": {"coverage_beta": 0.2}}]
+)
+def test_what_needs_attention(setting):
+    with pytest.raises(ValueError, match="needs a model with attention"):
+        make_nlp(model={"attention": "none"}, **setting)
 
 
 @pytest.mark.parametrize("transformer", [False, True])
@@ -164,6 +162,11 @@ def test_alignment_goes_both_ways(subwords, pipe):
         assert span.doc is doc
     spans = best.align_target(target[0:3])
     assert {token.i for span in spans for token in span} == set(best.source_of()[:3])
+    # Behind the newline, which is a token of a Doc but not of a translation.
+    assert best.align_target(target[4]) == best.align_target(3)
+    assert best.align_target(np.int64(3)) == best.align_target(3)
+    with pytest.raises(IndexError, match="6 tokens, there is no 6"):
+        best.align_target(6)
 
 
 def test_neighbours_are_one_span():
@@ -230,10 +233,10 @@ def test_scheduled_sampling_shows_the_model_its_own_symbols():
     optimizer = nlp.resume_training()
     for _ in range(6):
         nlp.update(examples, sgd=optimizer)
-        seen.append(share.value)
+        seen.append(share.values[-1])
     assert seen == sorted(seen, reverse=True)
     assert seen[0] > 0.8 and seen[-1] == 0.0
-    assert pickle.loads(pickle.dumps(share)).value == 0.0
+    assert pickle.loads(pickle.dumps(share)).at(99) == 0.0
 
 
 def test_scheduled_sampling_is_taken_forward_to_the_update():
@@ -268,3 +271,95 @@ def test_language_models_have_no_source():
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         GenerationOptions(**options)
+
+
+def test_each_token_of_a_forced_beginning_has_its_own_share(subwords, pipe):
+    text = "the cat sees the dog"
+    free = subwords(text)._.translations[0]
+    doc = subwords.make_doc(text)
+    doc._.translation_prefix = "le chat"
+    forced = subwords(doc)._.translations[0]
+    assert forced.text == free.text == "le chat voit le chien"
+    assert forced.token_log_probs == pytest.approx(free.token_log_probs, abs=1e-4)
+    assert np.allclose(forced.attention, free.attention, atol=0.01)
+
+
+def test_a_beginning_that_ends_with_a_space(subwords, pipe):
+    doc = subwords.make_doc("the cat sees the dog")
+    doc._.translation_prefix = "le chat "
+    assert "  " not in subwords(doc)._.translation
+
+
+def test_stop_strings_are_no_part_of_a_translation(subwords, pipe, monkeypatch):
+    monkeypatch.setattr(pipe, "options", GenerationOptions(beam_size=3, stop=[" voit"]))
+    best = subwords("the cat sees the dog")._.translations[0]
+    assert (best.text, best.finish_reason) == ("le chat", "stop")
+    assert best.tokens == ("le", "chat")
+    whole = subwords("the cat sees the dog\nthe cat sleeps")._.translations[0]
+    assert (whole.text, whole.finish_reason) == ("le chat\nle chat dort", "stop")
+
+
+def test_a_translation_that_was_given_can_be_a_doc():
+    doc = spacy.blank("en")("the cat")
+    doc._.translation = "le  chat"
+    found = doc._.translations[0].as_doc(spacy.blank("fr"))
+    assert found.text == "le  chat"
+
+
+def test_symbols_that_reach_across_tokens():
+    text = "aujourd'hui e-mail"
+    symbols, tokens = find_owners(["aujourd'hui", "aujourd'hui e", text], text)
+    assert find_tokens(text) == ("aujourd", "'", "hui", "e", "-", "mail")
+    assert symbols.tolist() == [0, 0, 0, 1, 2, 2]
+    assert tokens.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_combining_marks_belong_to_their_letters():
+    assert find_tokens("हिन्दी में") == ("हिन्दी", "में")
+    assert find_tokens("e\u0301té, oui") == ("e\u0301té", ",", "oui")
+
+
+def test_many_short_sentences_are_searched_for_in_small_groups(subwords, pipe, monkeypatch):
+    text = "the cat sleeps\n" * 40
+    expected = subwords(text)._.translation
+    sizes = []
+    search = SentenceTranslator._search
+
+    def counting(self, sentences):
+        sizes.append(len(sentences))
+        return search(self, sentences)
+
+    monkeypatch.setattr(SentenceTranslator, "_search", counting)
+    monkeypatch.setattr(translating, "_MAX_LOGITS", 3 * len(pipe.target_vocabulary) * 8)
+    assert subwords(text)._.translation == expected
+    assert max(sizes) <= 8
+
+
+def test_vocabularies_as_labels(subwords):
+    labels = json.loads(json.dumps(subwords.get_pipe("translator").label_data))
+    assert set(labels) == {"source_vocabulary", "target_vocabulary"}
+    nlp = spacy.blank("en")
+    other = nlp.add_pipe("translator", config={"generation": {"max_length": 30}})
+    examples = make_examples(nlp, [("x", "y")])
+    other.initialize(lambda: examples, source_vocabulary=labels, target_vocabulary=labels)
+    assert other.label_data == labels
+    with pytest.raises(ValueError, match="give only source_vocabulary"):
+        other.initialize(lambda: examples, target_vocabulary=labels, shared_vocabulary=True)
+
+
+def test_streams_need_vocabularies():
+    nlp = spacy.blank("en")
+    nlp.config["training"]["max_epochs"] = -1
+    pipe = nlp.add_pipe("translator", config={"source_vocabulary": CHARACTERS})
+    examples = make_examples(nlp)
+    with pytest.warns(UserWarning, match="the first 100 pairs"):
+        pipe.initialize(lambda: examples, nlp=nlp)
+
+
+def test_evaluation_with_all_options(subwords, monkeypatch):
+    pipe = subwords.get_pipe("translator")
+    monkeypatch.setattr(pipe, "_is_training", True)
+    monkeypatch.setattr(pipe, "options", GenerationOptions(beam_size=4, num_samples=2))
+    assert len(subwords("the black cat")._.translations) == 1
+    monkeypatch.setattr(pipe, "greedy_evaluation", False)
+    assert len(subwords("the black cat")._.translations) == 2
