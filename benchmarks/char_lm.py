@@ -19,6 +19,7 @@ from wasabi import msg
 
 from spacy_seqgen.models.precision import resolve_precision
 from spacy_seqgen.models.shim import get_shim
+from spacy_seqgen.pipeline.continuing import TextContinuer
 from spacy_seqgen.pipeline.prompts import Prompts
 from spacy_seqgen.textfiles import read_range
 
@@ -151,6 +152,7 @@ class Benchmark:
         texts = [self.text[i * 500 : i * 500 + 20] for i in range(count)]
         encoded = [pipe.vocabulary.encode(text).ids for text in texts]
         rows = pipe.batch_symbols // (20 + 200)
+        continuer = TextContinuer(pipe.model, pipe.vocabulary, pipe.options)
 
         def ours() -> float:
             return sum(len(doc._.continuation) for doc in nlp.pipe(texts))
@@ -161,7 +163,7 @@ class Benchmark:
                 prompts = Prompts(pipe.model, encoded[first : first + rows])
                 with get_shim(pipe.model).inference() as net:
                     step, prepare = net.stepper()
-                    search = pipe._search(step, pipe.options)
+                    search = continuer.make_search(step)
                     found = search.run(_starter(prompts, prepare), texts[first : first + rows])
                 done += sum(len(items[0].ids) for items in found)
             return done

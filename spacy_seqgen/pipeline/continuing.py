@@ -39,7 +39,7 @@ class TextContinuer:
         """
         with get_shim(self.model).inference() as net:
             step, prepare = net.stepper()
-            search = self._search(step)
+            search = self.make_search(step)
             found = search.run(lambda rows: prompts.start(prepare, rows), texts)
         return [
             [Continuation(search.text(item), item.log_prob, item.finish_reason) for item in items]
@@ -64,9 +64,12 @@ class TextContinuer:
     def _pieces(self, text: str) -> Iterator[str]:
         prompts = Prompts(self.model, [self.vocabulary.encode(text).ids])
         step, prepare = get_shim(self.model).net.stepper()
-        yield from self._search(step).stream(lambda rows: prompts.start(prepare, rows), text)
+        yield from self.make_search(step).stream(lambda rows: prompts.start(prepare, rows), text)
 
-    def _search(self, step: Any) -> Search:
+    def make_search(self, step: Any) -> Search:
+        """
+        step (Any): The step function of the language model.
+        """
         vocabulary = self.vocabulary
         symbols = Symbols(vocabulary.symbols, EOS, (PAD, UNK, BOS), vocabulary.decode)
         return Search(self.options, step, symbols)
