@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from .candidates import best_candidates
+from .hypotheses import REASONS, Done, Found, Live, take
 from .logits import NEVER, LogitsTransform, allow_end_if_nothing_else
 from .results import Hypothesis
-from .sampling import TOLERANCE, SelectFunction, StepFunction, select_rows
+from .sampling import SelectFunction, StepFunction, select_rows
 from .stopping import StopCondition
 
 # State -> shape (rows,): for each row the sum, over the symbols of the source, of the
 # logarithm of min(attention so far, 1): 0 where each has had its share.
 CoverageFunction = Callable[[Any], Tensor]
 
-_REASONS = ("length", "end", "stop")
-_LENGTH, _END, _STOP = range(3)
+_LENGTH, _END, _STOP = range(len(REASONS))
 
 
 def length_penalty(length: np.ndarray | Tensor | float, alpha: float) -> Any:
@@ -99,76 +99,52 @@ class Beam:
         spread = np.repeat(np.arange(rows), k)
         state = self.select(state, spread)
         ids: Any = last_ids[spread]
-        alive = np.arange(rows)
-        live = _Pool.empty(rows, k)
-        live.scores[:, 0] = 0.0  # all k are the same at first: let one of them speak
-        done = _Pool.empty(rows, k)
-        certain = np.ones(rows, dtype=bool)
+        alive, certain = np.arange(rows), np.ones(rows, dtype=bool)
+        live, done = Live.start(rows, k), Done.empty(rows, k)
         limits = np.full(rows, self.max_length) if limits is None else limits
         for step in range(1, int(limits.max()) + 1):
             logits, state = self.step(state, ids)
-            live = live.with_bonus(self._bonus(state, live))
-            live, ended, parents, sure = self._extend(torch.as_tensor(logits), live)
-            certain &= sure
-            over = np.equal(limits, step)
-            if over.any():
-                live.reasons[over] = _LENGTH
-                ended = ended.joined(live.where(over[:, None]))
-            if ended.any():
-                done = done.joined(ended.ranked(length_penalty(float(step), self.alpha))).best(k)
-            finished = self._is_finished(live, done, limits) | over
-            for row in np.flatnonzero(finished).tolist():
-                results[alive[row]] = self._hypotheses(done, row, bool(certain[row]))
-            if finished.all():
-                break
-            keep = np.flatnonzero(~finished)
-            alive, certain, limits = alive[keep], certain[keep], limits[keep]
-            flat = (keep[:, None] * k + parents[keep]).reshape(-1)
-            live, done = live.rows(keep), done.rows(keep)
+            found = self._find(torch.as_tensor(logits), live)
+            certain &= found.sure
+            live, done, parents = self._extend(step, live, done, found, self._bonus(state), limits)
+            finished = self._is_finished(live, done, limits) | (limits == step)
+            flat = (np.arange(len(alive))[:, None] * k + parents).reshape(-1)
+            if finished.any():
+                for row in np.flatnonzero(finished).tolist():
+                    results[alive[row]] = done.results(row, self.best, bool(certain[row]))
+                keep = np.flatnonzero(~finished)
+                if not len(keep):
+                    break
+                alive, certain, limits = alive[keep], certain[keep], limits[keep]
+                flat = (keep[:, None] * k + parents[keep]).reshape(-1)
+                live, done = live.rows(keep), done.rows(keep)
             state = self.select(state, flat)
             ids = live.ids[:, :, -1].reshape(-1)
         return results
 
-    def _bonus(self, state: Any, live: "_Pool") -> np.ndarray:
-        """What the coverage of each hypothesis adds to its score, should it end now."""
-        if self.coverage is None:
-            return live.bonus
-        found = self.coverage(state).float().cpu().numpy()
-        return self.beta * found.reshape(live.totals.shape)
-
-    def _extend(
-        self, logits: Tensor, live: "_Pool"
-    ) -> tuple["_Pool", "_Pool", np.ndarray, np.ndarray]:
-        """One step of all hypotheses: those that live on, those that ended, which
-        hypothesis each of the living extends, and which rows decided clearly."""
-        rows, k = live.totals.shape
+    def _find(self, logits: Tensor, live: Live) -> Found:
+        """The best continuations of the hypotheses of each row: twice as many as there are
+        hypotheses, so that even if half of them end there are enough to go on."""
+        rows, k = live.scores.shape
         log_probs = logits.float().log_softmax(-1)
         ends = log_probs[:, self.end].view(rows, k).cpu().numpy().copy()
         ranked = self._rank(log_probs, live)
         totals = torch.from_numpy(live.scores).to(logits.device)
-        # 2 k candidates: even if k of them end, k go on. One more shows the margin.
+        # One more shows the margin.
         width = min(2 * k + 1, k * logits.shape[-1])
-        top, indices = best_candidates(ranked, totals, width)
-        values, places = top.cpu().numpy(), indices.cpu().numpy()
-        vocabulary = logits.shape[-1]
-        sure = _are_apart(values)
-        values, places = values[:, : 2 * k], places[:, : 2 * k]
-        parents, symbols = places // vocabulary, places % vocabulary
-        step_probs = log_probs.view(rows, -1).gather(1, indices[:, : 2 * k]).cpu().numpy()
-        step_probs = np.where(symbols == self.end, _take(ends, parents), step_probs)
-        pool = live.extended(parents, symbols, step_probs, values)
-        reasons = self._reasons(pool)
-        ended = pool.where((reasons != _LENGTH) & (np.arange(values.shape[1]) < k))
-        going = np.where(reasons == _LENGTH, values, -np.inf)
-        order = np.argsort(-going, axis=1, kind="stable")[:, :k]
-        return pool.where(reasons == _LENGTH).take(order), ended, _take(parents, order), sure
+        top, places = best_candidates(ranked, totals, width)
+        chosen = log_probs.view(rows, -1).gather(1, places).cpu().numpy()
+        parents, symbols = np.divmod(places.cpu().numpy(), logits.shape[-1])
+        if self.min_length:  # struck out of log_probs while it may not come
+            chosen = np.where(symbols == self.end, take(ends, parents), chosen)
+        return Found.make(top.cpu().numpy(), parents, symbols, chosen, 2 * k)
 
-    def _rank(self, log_probs: Tensor, live: "_Pool") -> Tensor:
+    def _rank(self, log_probs: Tensor, live: Live) -> Tensor:
         """By what symbols are chosen: shape (hypotheses, symbols). Those that are never
         generated are struck out of `log_probs` too: one copy less of something large."""
         steps = live.ids.shape[2]
         never = [*self.suppress, *([self.end] if steps < self.min_length else [])]
-        log_probs[:, never] = NEVER
+        log_probs.index_fill_(1, torch.tensor(never, device=log_probs.device), NEVER)
         if not self.transforms and len(never) < log_probs.shape[1]:
             return log_probs
         history = torch.from_numpy(live.ids.reshape(len(log_probs), steps)).to(log_probs.device)
@@ -177,129 +153,62 @@ class Beam:
             ranked = transform(ranked, history)
         return allow_end_if_nothing_else(ranked, self.end)
 
-    def _reasons(self, pool: "_Pool") -> np.ndarray:
-        reasons = np.where(pool.ids[:, :, -1] == self.end, _END, _LENGTH)
-        shape = reasons.shape
-        flat = pool.ids.reshape(-1, pool.ids.shape[2])
-        chosen = flat[:, -1].tolist()
-        for condition in self.conditions:
-            if condition.reason == "stop":
-                for row in condition(chosen, flat):
-                    reasons[row // shape[1], row % shape[1]] = _STOP
-        pool.reasons = reasons
+    def _extend(
+        self,
+        step: int,
+        live: Live,
+        done: Done,
+        found: Found,
+        bonus: np.ndarray | None,
+        limits: np.ndarray,
+    ) -> tuple[Live, Done, np.ndarray]:
+        """Sort what was found into what has ended and what goes on.
+
+        bonus (np.ndarray | None): Shape (rows * hypotheses,): what is added to the score of
+            one that ends.
+        RETURNS (tuple): The living, the best first; those that have ended; and which of
+            the hypotheses before each of the living extends.
+        """
+        rows, k = live.scores.shape
+        penalty = length_penalty(float(step), self.alpha)
+        added = np.zeros((rows, k), np.float32) if bonus is None else bonus.reshape(rows, k)
+        reasons = self._reasons(live, found)
+        has_ended = reasons[:, :k] > _LENGTH
+        if has_ended.any():
+            first = np.broadcast_to(np.arange(k), (rows, k))
+            ended, parents = live.extended(found, first, found.values)
+            scores = ended.scores / penalty + take(added, parents)
+            done = done.joined(ended, np.where(has_ended, scores, NEVER), reasons[:, :k])
+        going = np.where(reasons > _LENGTH, NEVER, found.values).astype(np.float32)
+        order = np.argsort(-going, axis=1, kind="stable")[:, :k]
+        live, parents = live.extended(found, order, going)
+        over = limits == step
+        if over.any():
+            scores = live.scores / penalty + take(added, parents)
+            none = np.full((rows, k), _LENGTH)
+            done = done.joined(live, np.where(over[:, None], scores, NEVER), none)
+        return live, done, parents
+
+    def _bonus(self, state: Any) -> np.ndarray | None:
+        """What the coverage of each hypothesis adds to its score, should it end now."""
+        if self.coverage is None:
+            return None
+        return self.beta * self.coverage(state).float().cpu().numpy()
+
+    def _reasons(self, live: Live, found: Found) -> np.ndarray:
+        """Why each continuation ends, if it does: shape (rows, continuations)."""
+        reasons = np.where(found.symbols == self.end, _END, _LENGTH)
+        rows, width = reasons.shape
+        stops = [condition for condition in self.conditions if condition.reason == "stop"]
+        if stops:
+            every = np.broadcast_to(np.arange(width), (rows, width))
+            texts = live.extended(found, every, found.values)[0].ids.reshape(rows * width, -1)
+            for condition in stops:
+                for place in condition(texts[:, -1].tolist(), texts):
+                    reasons[place // width, place % width] = _STOP
         return reasons
 
-    def _is_finished(self, live: "_Pool", done: "_Pool", limits: np.ndarray) -> np.ndarray:
-        reachable = live.scores.max(1) / length_penalty(limits.astype(np.float32), self.alpha)
-        worst = np.sort(done.scores, axis=1)[:, ::-1][:, self.best - 1]
-        return (worst >= reachable) | np.isneginf(live.scores.max(1))
-
-    def _hypotheses(self, done: "_Pool", row: int, certain: bool) -> list[Hypothesis]:
-        scores = done.scores[row]
-        order = np.argsort(-scores, kind="stable")[: self.best]
-        ranked = np.sort(scores)[::-1][: self.best + 1]
-        certain = certain and bool(_are_apart(ranked[None])[0])
-        found = []
-        for place in order[np.isfinite(scores[order])]:
-            reason = _REASONS[done.reasons[row, place]]
-            length = int(done.lengths[row, place])
-            ids = done.ids[row, place, : length - (reason == "end")].copy()
-            log_probs = done.log_probs[row, place, :length].copy()
-            found.append(Hypothesis(ids, log_probs, reason, certain, float(scores[place])))
-        return found
-
-
-class _Pool:
-    """Hypotheses of several rows, as arrays of shape (rows, hypotheses, ...)."""
-
-    def __init__(
-        self,
-        ids: np.ndarray,
-        log_probs: np.ndarray,
-        totals: np.ndarray,
-        scores: np.ndarray,
-        reasons: np.ndarray,
-        lengths: np.ndarray,
-        bonus: np.ndarray,
-    ):
-        self.ids = ids  # (rows, hypotheses, steps)
-        self.log_probs = log_probs  # (rows, hypotheses, steps)
-        self.totals = totals  # (rows, hypotheses): sums of log-probabilities
-        self.scores = scores  # what they are ranked by; -inf where there is none
-        self.reasons = reasons
-        self.lengths = lengths
-        self.bonus = bonus  # what is added to the score of one that ends
-
-    @property
-    def _arrays(self) -> tuple[np.ndarray, ...]:
-        names = ("ids", "log_probs", "totals", "scores", "reasons", "lengths", "bonus")
-        return tuple(getattr(self, name) for name in names)
-
-    @classmethod
-    def empty(cls, rows: int, k: int) -> "_Pool":
-        none = np.full((rows, k), -np.inf, dtype=np.float32)
-        zeros = np.zeros((rows, k), dtype=np.int64)
-        ids, log_probs = np.zeros((rows, k, 0), np.int64), np.zeros((rows, k, 0), np.float32)
-        bonus = np.zeros((rows, k), dtype=np.float32)
-        return cls(ids, log_probs, none.copy(), none, zeros, zeros.copy(), bonus)
-
-    def any(self) -> bool:
-        return bool(np.isfinite(self.scores).any())
-
-    def rows(self, keep: np.ndarray) -> "_Pool":
-        return _Pool(*(array[keep] for array in self._arrays))
-
-    def take(self, order: np.ndarray) -> "_Pool":
-        return _Pool(*(_take(array, order) for array in self._arrays))
-
-    def best(self, k: int) -> "_Pool":
-        return self.take(np.argsort(-self.scores, axis=1, kind="stable")[:, :k])
-
-    def where(self, mask: np.ndarray) -> "_Pool":
-        return self._with(scores=np.where(mask, self.scores, -np.inf).astype(np.float32))
-
-    def ranked(self, penalty: float) -> "_Pool":
-        scores = self.totals / penalty + self.bonus
-        return self._with(scores=np.where(np.isneginf(self.scores), self.scores, scores))
-
-    def with_bonus(self, bonus: np.ndarray) -> "_Pool":
-        return self if bonus is self.bonus else self._with(bonus=bonus)
-
-    def _with(self, **changed: np.ndarray) -> "_Pool":
-        found = _Pool(*self._arrays)
-        for name, array in changed.items():
-            setattr(found, name, array)
-        return found
-
-    def joined(self, other: "_Pool") -> "_Pool":
-        """Both, the shorter sequences padded."""
-        steps = max(self.ids.shape[2], other.ids.shape[2])
-        pairs = zip(self._arrays, other._arrays, strict=True)
-        return _Pool(*(np.concatenate([_pad(a, steps), _pad(b, steps)], axis=1) for a, b in pairs))
-
-    def extended(
-        self, parents: np.ndarray, symbols: np.ndarray, log_probs: np.ndarray, totals: np.ndarray
-    ) -> "_Pool":
-        """Each new hypothesis is a parent and one more symbol."""
-        ids = np.concatenate([_take(self.ids, parents), symbols[:, :, None]], 2)
-        steps = np.concatenate([_take(self.log_probs, parents), log_probs[:, :, None]], 2)
-        lengths = np.full(symbols.shape, ids.shape[2], dtype=np.int64)
-        bonus = _take(self.bonus, parents)
-        return _Pool(ids, steps, totals, totals, np.zeros_like(lengths), lengths, bonus)
-
-
-def _pad(array: np.ndarray, steps: int) -> np.ndarray:
-    if array.ndim < 3 or array.shape[2] == steps:
-        return array
-    return np.pad(array, ((0, 0), (0, 0), (0, steps - array.shape[2])))
-
-
-def _are_apart(ranked: np.ndarray) -> np.ndarray:
-    """Whether the values in each row, which fall, differ by more than rounding errors."""
-    first, second = ranked[:, :-1], ranked[:, 1:]
-    return np.all(np.isneginf(second) | (second < first - TOLERANCE), axis=1)
-
-
-def _take(array: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """array[row, order[row]] for every row."""
-    return array[np.arange(len(order))[:, None], order]
+    def _is_finished(self, live: Live, done: Done, limits: np.ndarray) -> np.ndarray:
+        best = live.scores[:, 0]
+        reachable = best / length_penalty(limits.astype(np.float32), self.alpha)
+        return (done.scores[:, self.best - 1] >= reachable) | (best == NEVER)

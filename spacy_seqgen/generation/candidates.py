@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 _BLOCK = 64  # symbols
-_LARGE = 2048  # symbols: for a smaller vocabulary looking at all of them is faster
+_LARGE = 2**18  # of fewer log-probabilities, looking at all of them is faster
 
 
 def best_candidates(log_probs: Tensor, totals: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -21,7 +21,7 @@ def best_candidates(log_probs: Tensor, totals: Tensor, count: int) -> tuple[Tens
     """
     rows, hypotheses = totals.shape
     symbols = log_probs.shape[1]
-    if symbols < _LARGE:
+    if symbols < count * _BLOCK or log_probs.numel() < _LARGE:
         sums = totals[:, :, None] + log_probs.view(rows, hypotheses, symbols)
         top = sums.view(rows, -1).topk(count)
         return top.values, top.indices

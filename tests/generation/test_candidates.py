@@ -3,10 +3,17 @@
 import pytest
 import torch
 
+from spacy_seqgen.generation import candidates
 from spacy_seqgen.generation.candidates import best_candidates
 
 
-@pytest.mark.parametrize("symbols", [5, 100, 2047, 2048, 2049, 5000])
+@pytest.fixture(autouse=True)
+def blocks(monkeypatch):
+    """However few there are."""
+    monkeypatch.setattr(candidates, "_LARGE", 0)
+
+
+@pytest.mark.parametrize("symbols", [5, 100, 575, 576, 577, 5000])
 @pytest.mark.parametrize("hypotheses", [1, 4])
 def test_they_are_the_best_of_all(symbols, hypotheses):
     generator = torch.Generator().manual_seed(symbols)

@@ -1,0 +1,154 @@
+"""What a beam search holds: hypotheses of several rows, as arrays."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .results import Hypothesis
+from .sampling import TOLERANCE
+
+REASONS = ("length", "end", "stop")
+
+
+class Found(NamedTuple):
+    """Continuations of the hypotheses of each row, the best first: shape (rows,
+    continuations) each.
+
+    values (np.ndarray): What they are ranked by, float32; -inf where there is none.
+    parents (np.ndarray): The hypotheses they continue,
+    symbols (np.ndarray): with these symbols,
+    log_probs (np.ndarray): and how probable those are.
+    sure (np.ndarray): Shape (rows,), bool: no two were too close to call.
+    """
+
+    values: np.ndarray
+    parents: np.ndarray
+    symbols: np.ndarray
+    log_probs: np.ndarray
+    sure: np.ndarray
+
+    @classmethod
+    def make(
+        cls,
+        values: np.ndarray,
+        parents: np.ndarray,
+        symbols: np.ndarray,
+        log_probs: np.ndarray,
+        count: int,
+    ) -> "Found":
+        """The best `count` of them."""
+        few = slice(None, count)
+        return cls(
+            values[:, few], parents[:, few], symbols[:, few], log_probs[:, few], _are_apart(values)
+        )
+
+
+class Live(NamedTuple):
+    """Hypotheses that go on, the best first.
+
+    ids (np.ndarray), log_probs (np.ndarray): Shape (rows, hypotheses, steps).
+    scores (np.ndarray): Shape (rows, hypotheses), float32; -inf where there is none.
+    """
+
+    ids: np.ndarray
+    log_probs: np.ndarray
+    scores: np.ndarray
+
+    @classmethod
+    def start(cls, rows: int, k: int) -> "Live":
+        """All k are the same at first: one of them speaks."""
+        scores = np.full((rows, k), -np.inf, dtype=np.float32)
+        scores[:, 0] = 0.0
+        return cls(np.zeros((rows, k, 0), np.int64), np.zeros((rows, k, 0), np.float32), scores)
+
+    def rows(self, keep: np.ndarray) -> "Live":
+        return Live(*(array[keep] for array in self))
+
+    def extended(
+        self, found: Found, order: np.ndarray, values: np.ndarray
+    ) -> tuple["Live", np.ndarray]:
+        """Some of the continuations, and which hypotheses they continue.
+
+        order (np.ndarray): Which of those found: shape (rows, any number).
+        values (np.ndarray): The scores of all that were found.
+        """
+        rows = np.arange(len(order))[:, None]
+        parents = found.parents[rows, order]
+        pairs = (self.ids, found.symbols), (self.log_probs, found.log_probs)
+        ids, log_probs = (
+            np.concatenate([before[rows, parents], new[rows, order, None]], 2)
+            for before, new in pairs
+        )
+        return Live(ids, log_probs, values[rows, order]), parents
+
+
+class Done(NamedTuple):
+    """The best hypotheses that have ended, the best first.
+
+    ids (np.ndarray), log_probs (np.ndarray): Shape (rows, hypotheses, steps), padded.
+    scores (np.ndarray): Shape (rows, hypotheses): length penalty and all; -inf for none.
+    reasons (np.ndarray), lengths (np.ndarray): The same: places in `REASONS`, and steps.
+    """
+
+    ids: np.ndarray
+    log_probs: np.ndarray
+    scores: np.ndarray
+    reasons: np.ndarray
+    lengths: np.ndarray
+
+    @classmethod
+    def empty(cls, rows: int, k: int) -> "Done":
+        none = np.full((rows, k), -np.inf, dtype=np.float32)
+        zeros = np.zeros((rows, k), dtype=np.int64)
+        ids, steps = np.zeros((rows, k, 0), np.int64), np.zeros((rows, k, 0), np.float32)
+        return cls(ids, steps, none, zeros, zeros)
+
+    def rows(self, keep: np.ndarray) -> "Done":
+        return Done(*(array[keep] for array in self))
+
+    def joined(self, more: Live, scores: np.ndarray, reasons: np.ndarray) -> "Done":
+        """The best of these and of others, as many as before."""
+        k = self.scores.shape[1]
+        steps = more.ids.shape[2]
+        mine = (_pad(array, steps) for array in (self.ids, self.log_probs))
+        pairs = [
+            *zip(mine, (more.ids, more.log_probs), strict=True),
+            (self.scores, scores),
+            (self.reasons, reasons),
+            (self.lengths, np.full(reasons.shape, steps)),
+        ]
+        joined = [np.concatenate(pair, axis=1) for pair in pairs]
+        order = np.argsort(-joined[2], axis=1, kind="stable")[:, :k]
+        return Done(*(take(array, order) for array in joined))
+
+    def results(self, row: int, count: int, certain: bool) -> list[Hypothesis]:
+        """The best of a row.
+
+        certain (bool): Whether every decision was clear so far.
+        """
+        scores = self.scores[row]
+        certain = certain and bool(_are_apart(scores[None, : count + 1])[0])
+        found = []
+        for place in np.flatnonzero(np.isfinite(scores[:count])).tolist():
+            reason = REASONS[self.reasons[row, place]]
+            length = int(self.lengths[row, place])
+            ids = self.ids[row, place, : length - (reason == "end")].copy()
+            log_probs = self.log_probs[row, place, :length].copy()
+            found.append(Hypothesis(ids, log_probs, reason, certain, float(scores[place])))
+        return found
+
+
+def take(array: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """array[row, order[row]] for every row."""
+    return array[np.arange(len(order))[:, None], order]
+
+
+def _pad(array: np.ndarray, steps: int) -> np.ndarray:
+    missing = steps - array.shape[2]
+    return np.pad(array, ((0, 0), (0, 0), (0, missing))) if missing else array
+
+
+def _are_apart(ranked: np.ndarray) -> np.ndarray:
+    """Whether the values in each row, which fall, differ by more than rounding errors."""
+    first, second = ranked[:, :-1], ranked[:, 1:]
+    return ((second == -np.inf) | (second < first - TOLERANCE)).all(1)
