@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .attention import ATTENTIONS, Attention, Memory
 from .dropout import Dropout
+from .output_layer import OutputLayer
 from .recurrent_encoder import Hidden
 from .recurrent_lm import CELLS
 from .seq2seq import Written
@@ -76,7 +77,7 @@ class RecurrentDecoder(nn.Module):
         self.projection: nn.Module = nn.Identity()
         if tied and width != hidden_size:
             self.projection = nn.Linear(hidden_size, width, bias=False)
-        self.output = nn.Linear(width if tied else hidden_size, embedding.num_embeddings)
+        self.output = OutputLayer(width if tied else hidden_size, embedding.num_embeddings)
         if tied:
             self.output.weight = embedding.weight
 

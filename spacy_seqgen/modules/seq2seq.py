@@ -189,7 +189,10 @@ def select_memory(memory: Memory, rows: np.ndarray, hypotheses: int) -> Memory:
     rows (np.ndarray): Shape (kept,): the hypotheses to keep.
     hypotheses (int): How many there are now: as many of each sentence.
     """
-    owners = rows // (hypotheses // len(memory.values))
+    each = hypotheses // len(memory.values)
+    owners = rows // each
+    if np.array_equal(owners, np.arange(hypotheses) // each):
+        return memory  # as nearly always: no sentence is finished
     sentences, counts = np.unique(owners, return_counts=True)
     if (counts != counts[0]).any() or (np.diff(owners) < 0).any():
         sentences = owners  # no longer as many of each, side by side: so one memory for each

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .attention import Memory
 from .dropout import Dropout
+from .output_layer import OutputLayer
 from .seq2seq import Seq2Seq, Written, make_embedding, select_memory
 from .transformer_layers import Cache, DecoderLayer, EncoderLayer, sinusoids
 
@@ -60,7 +61,7 @@ class TransformerSeq2Seq(Seq2Seq):
         self.encoder_norm = nn.LayerNorm(width)
         self.decoder = nn.ModuleList(DecoderLayer(*sizes) for _ in range(num_layers))
         self.decoder_norm = nn.LayerNorm(width)
-        self.output = nn.Linear(width, target_size)
+        self.output = OutputLayer(width, target_size)
         if tied:
             self.output.weight = self.target.weight
 
