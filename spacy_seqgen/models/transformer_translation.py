@@ -5,6 +5,7 @@ from typing import Any
 
 from thinc.api import Model
 
+from ..modules.positions import POSITIONS
 from ..modules.transformer_seq2seq import TransformerSeq2Seq
 from .precision import check_precision
 from .torch_model import TorchSettings
@@ -16,6 +17,7 @@ def build_transformer_seq2seq(
     num_layers: int = 4,
     num_heads: int = 4,
     inner_size: int = 512,
+    positions: str = "sinusoidal",
     tied: bool = True,
     update_vectors: bool = True,
     label_smoothing: float = 0.1,
@@ -23,14 +25,17 @@ def build_transformer_seq2seq(
     dropout: float | None = None,
     precision: str = "auto",
 ) -> Model:
-    """An encoder-decoder of transformer layers, with the norm before each sub-layer and
-    sinusoidal positions. Registered as `spacy-seqgen.TransformerSeq2Seq.v1`
+    """An encoder-decoder of transformer layers, with the norm before each sub-layer
+    (Vaswani et al. 2017, https://arxiv.org/abs/1706.03762; Xiong et al. 2020,
+    https://arxiv.org/abs/2002.04745). Registered as `spacy-seqgen.TransformerSeq2Seq.v1`
     (`@architectures`).
 
     width (int): Width of embeddings and states.
     num_layers (int): Layers of the encoder, and of the decoder.
     num_heads (int): Heads of each attention.
     inner_size (int): Width inside the feed-forward parts.
+    positions (str): "sinusoidal", or "learned": a vector for each of the first 512, the
+        last of which serves all behind it.
     tied (bool): Use the target embeddings as weights of the softmax.
     update_vectors (bool): Train embeddings that were given word vectors (`source_vectors`
         and `target_vectors` of the component's `initialize`); false keeps them as they are.
@@ -49,8 +54,16 @@ def build_transformer_seq2seq(
     check_sizes(sizes)
     if width % num_heads or width % 2:
         raise ValueError(f"width must be even and a multiple of num_heads, got {width}")
+    if positions not in POSITIONS:
+        raise ValueError(f"positions must be one of {sorted(POSITIONS)}, got {positions!r}")
     check_label_smoothing(label_smoothing)
     check_precision(precision)
-    make = partial(TransformerSeq2Seq, **sizes, tied=tied, label_smoothing=label_smoothing)
+    make = partial(
+        TransformerSeq2Seq,
+        **sizes,
+        positions=positions,
+        tied=tied,
+        label_smoothing=label_smoothing,
+    )
     settings = TorchSettings(make, precision, dropout)
     return make_seq2seq_model("transformer_seq2seq", settings, teacher_forcing, update_vectors)

@@ -136,12 +136,3 @@ class DecoderLayer(nn.Module):
         states = states + self.dropout(found)
         states = states + self.dropout(self.feed_forward(self.norms[2](states)))
         return states, written, weights
-
-
-def sinusoids(first: int, count: int, width: int) -> Tensor:
-    """Positions from `first` on as waves of different length: shape (count, width)
-    (Vaswani et al. 2017, section 3.5)."""
-    places = torch.arange(first, first + count)[:, None]
-    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
-    angles = places * rates
-    return torch.stack([angles.sin(), angles.cos()], -1).flatten(1)[:, :width]

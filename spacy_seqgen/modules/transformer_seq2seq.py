@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from .attention import Memory
 from .dropout import Dropout
 from .output_layer import OutputLayer
+from .positions import POSITIONS
 from .seq2seq import Seq2Seq, Written, make_embedding, select_memory
-from .transformer_layers import Cache, DecoderLayer, EncoderLayer, sinusoids
+from .transformer_layers import Cache, DecoderLayer, EncoderLayer
 
 
 class TransformerState(NamedTuple):
@@ -33,6 +34,7 @@ class TransformerSeq2Seq(Seq2Seq):
     num_layers (int): Layers of the encoder, and of the decoder.
     num_heads (int): Heads of each attention.
     inner_size (int): Width inside the feed-forward parts.
+    positions (str): "sinusoidal" or "learned".
     tied (bool): Use the target embeddings as weights of the softmax.
     label_smoothing (float), pad (int): As for every `Seq2Seq`.
     """
@@ -48,6 +50,7 @@ class TransformerSeq2Seq(Seq2Seq):
         num_layers: int,
         num_heads: int,
         inner_size: int,
+        positions: str = "sinusoidal",
         tied: bool = True,
         label_smoothing: float = 0.1,
         pad: int = 0,
@@ -56,6 +59,7 @@ class TransformerSeq2Seq(Seq2Seq):
         sizes = width, num_heads, inner_size
         self.source = make_embedding(source_size, width, pad)
         self.target = make_embedding(target_size, width, pad)
+        self.source_positions, self.target_positions = (POSITIONS[positions](width) for _ in "st")
         self.dropout = Dropout(0.0)
         self.encoder = nn.ModuleList(EncoderLayer(*sizes) for _ in range(num_layers))
         self.encoder_norm = nn.LayerNorm(width)
@@ -71,7 +75,7 @@ class TransformerSeq2Seq(Seq2Seq):
 
     def start(self, source: Tensor, lengths: Tensor) -> TransformerState:
         mask = source != self.pad
-        states = self._embed(self.source, source, 0)
+        states = self._embed(self.source, self.source_positions, source, 0)
         for layer in self.encoder:
             states = layer(states, mask[:, None, None])
         states = self.encoder_norm(states)
@@ -81,7 +85,7 @@ class TransformerSeq2Seq(Seq2Seq):
 
     def write(self, state: TransformerState, ids: Tensor, wants_weights: bool = False) -> Written:
         first = state.past[0].keys.shape[2] if state.past else 0
-        states = self._embed(self.target, ids, first)
+        states = self._embed(self.target, self.target_positions, ids, first)
         past, weights = [], None
         for number, layer in enumerate(self.decoder):
             before = state.past[number] if state.past else None
@@ -104,7 +108,8 @@ class TransformerSeq2Seq(Seq2Seq):
         memories = tuple(select_memory(memory, rows, hypotheses) for memory in state.memories)
         return TransformerState(memories, past)
 
-    def _embed(self, embedding: nn.Embedding, ids: Tensor, first: int) -> Tensor:
-        width = embedding.embedding_dim
-        places = sinusoids(first, ids.shape[1], width).to(ids.device)
-        return self.dropout(embedding(ids) * math.sqrt(width) + places)
+    def _embed(
+        self, embedding: nn.Embedding, positions: nn.Module, ids: Tensor, first: int
+    ) -> Tensor:
+        places = positions(torch.arange(first, first + ids.shape[1], device=ids.device))
+        return self.dropout(embedding(ids) * math.sqrt(embedding.embedding_dim) + places)

@@ -18,9 +18,9 @@ def make_net(**settings):
     return RecurrentSeq2Seq(10, 11, **{**defaults, **settings}).eval()
 
 
-def make_transformer():
+def make_transformer(**settings):
     torch.manual_seed(0)
-    sizes = {"width": 8, "num_layers": 2, "num_heads": 2, "inner_size": 16}
+    sizes = {"width": 8, "num_layers": 2, "num_heads": 2, "inner_size": 16, **settings}
     return TransformerSeq2Seq(10, 11, **sizes, label_smoothing=0.0).eval()
 
 
@@ -35,10 +35,14 @@ KINDS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=[*KINDS, {}], ids=lambda kind: "-".join(map(str, kind.values())))
+TRANSFORMERS = [{}, {"positions": "learned"}]
+
+
+@pytest.fixture(params=[*KINDS, *TRANSFORMERS], ids=lambda kind: "-".join(map(str, kind.values())))
 def net(request):
     """Each kind of recurrent model, and the transformer."""
-    return make_net(**request.param) if request.param else make_transformer()
+    make = make_transformer if request.param in TRANSFORMERS else make_net
+    return make(**request.param)
 
 
 def tensors(sources, targets):
