@@ -3,6 +3,7 @@ import re
 
 import pytest
 from spacy.cli._util import app
+from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
 import spacy_seqgen.cli  # noqa: F401  (an entry point, when `spacy` itself is run)
@@ -109,6 +110,16 @@ def test_converted_pairs_are_as_good(model, tmp_path):
     nlp = spacy.load(model)
     scores = nlp.evaluate(list(Corpus(output)(nlp)))
     assert scores["exact_match"] == 1.0
+    metrics, applied = tmp_path / "metrics.json", tmp_path / "applied.spacy"
+    for command in (
+        ["evaluate", model, str(output), "--output", str(metrics)],
+        ["apply", model, str(output), str(applied)],
+    ):
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+    assert json.loads(metrics.read_text())["bleu"] == pytest.approx(1.0)
+    docs = DocBin(store_user_data=True).from_disk(applied).get_docs(nlp.vocab)
+    assert [doc._.translation for doc in docs] == [target for _, target in PAIRS]
     assert "must end in .spacy" in run("convert", path, tmp_path / "a.tsv", code=1)
 
 

@@ -1,12 +1,16 @@
 """`nlp.pipe(n_process=2)` in a process of its own, so that a hang can be ended."""
 
+import pickle
 import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 
 from ..util import TEXTS, make_nlp
+from .test_translator import PAIRS
+from .test_translator import make_nlp as make_translator
 
 SCRIPT = """
 import multiprocessing, sys
@@ -43,3 +47,18 @@ def test_two_processes_give_what_one_gives(tmp_path, method):
         check=False,
     )
     assert done.stdout.strip() == "same", done.stderr[-2000:]
+
+
+def test_translations_come_back_from_other_processes():
+    nlp = make_translator(steps=60, attention=True)
+    nlp.get_pipe("translator").greedy_evaluation = False
+    texts = [source for source, _ in PAIRS] * 2
+    expected = [doc._.translations[0] for doc in nlp.pipe(texts)]
+    docs = list(nlp.pipe(texts, n_process=2, batch_size=3))
+    for doc, one in zip(docs, expected, strict=True):
+        (found,) = pickle.loads(pickle.dumps(doc))._.translations
+        assert (found.text, found.tokens, found.finish_reason) == (
+            one.text, one.tokens, one.finish_reason,
+        )  # fmt: skip
+        assert found.token_log_probs == pytest.approx(one.token_log_probs, abs=1e-4)
+        assert np.allclose(found.attention, one.attention, atol=0.01)
