@@ -48,12 +48,12 @@ def read_blocks(path: Path) -> Iterator[str]:
     mode, every end of a line becomes "\\n"; a byte order mark is dropped.
 
     path (Path): The file, UTF-8; decompressed if its name ends in ".gz".
-    RAISES (TextFileError): If it is not UTF-8, with the offset of the byte in question, or
-        not gzip.
+    RAISES (TextFileError): If it is not UTF-8, with the offset and the line of the byte in
+        question, or not gzip.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
-    offset = 0
+    offset, line = 0, 1
     with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as file:
         while True:
             try:
@@ -67,13 +67,14 @@ def read_blocks(path: Path) -> Iterator[str]:
                 place = offset - pending + error.start
                 raise TextFileError(
                     f"{path} is not valid UTF-8: byte 0x{error.object[error.start]:02x} at offset "
-                    f"{place}{' of the decompressed text' if path.suffix == '.gz' else ''} "
-                    f"({error.reason}). Convert it; if it comes from Windows, perhaps with "
+                    f"{place}{' of the decompressed text' if path.suffix == '.gz' else ''}, "
+                    f"line {line + error.object[: error.start].count(10)} ({error.reason}). Convert it; if it comes from Windows, perhaps with "
                     "iconv -f cp1252 -t utf8"
                 ) from error
             if offset == 0:
                 text = text.removeprefix("\ufeff")
             offset += len(data)
+            line += data.count(b"\n")
             text = newlines.decode(text, final=not data)
             if text:
                 yield text

@@ -47,20 +47,20 @@ def test_gzip_and_byte_order_mark(tmp_path):
 
 
 @pytest.mark.parametrize("block", [1, 4, 1 << 20])
-@pytest.mark.parametrize("before", ["", "abc", "é€"])
+@pytest.mark.parametrize("before", ["", "abc", "é€", "a\né\n"])
 def test_invalid_utf8_names_file_and_offset(tmp_path, monkeypatch, block, before):
     monkeypatch.setattr(textfiles, "_BLOCK", block)
     path = tmp_path / "bad.txt"
     path.write_bytes(before.encode() + b"\xe9\x41 and more")
-    offset = len(before.encode())
-    with pytest.raises(ValueError, match=rf"bad\.txt.*0xe9 at offset {offset} "):
+    offset, line = len(before.encode()), before.count("\n") + 1
+    with pytest.raises(ValueError, match=rf"bad\.txt.*0xe9 at offset {offset}, line {line} "):
         read(path)
 
 
 def test_text_cut_inside_a_character(tmp_path):
     path = tmp_path / "cut.txt"
     path.write_bytes("ab€".encode()[:-1])
-    with pytest.raises(ValueError, match="offset 2 "):
+    with pytest.raises(ValueError, match="offset 2, line 1 "):
         read(path)
 
 
