@@ -65,7 +65,7 @@ class Parallel:
         self.epoch += 1
         count = _find_counter(nlp)
         for pair in shuffled(self.pairs(nlp), self.shuffle_buffer, rng):
-            example = pair.example or _make_example(nlp, pair)
+            example = _make_example(nlp, pair) if pair.example is None else pair.example
             if count:
                 set_symbol_counts(example.reference, count(pair.source, pair.target))
             yield example

@@ -64,12 +64,13 @@ def read_blocks(path: Path) -> Iterator[str]:
             try:
                 text = decoder.decode(data, final=not data)
             except UnicodeDecodeError as error:
-                place = offset - pending + error.start
+                bad, before = error.object[error.start], error.object[: error.start]
+                place = f"offset {offset - pending + error.start}"
+                place += " of the decompressed text" if path.suffix == ".gz" else ""
                 raise TextFileError(
-                    f"{path} is not valid UTF-8: byte 0x{error.object[error.start]:02x} at offset "
-                    f"{place}{' of the decompressed text' if path.suffix == '.gz' else ''}, "
-                    f"line {line + error.object[: error.start].count(10)} ({error.reason}). Convert it; if it comes from Windows, perhaps with "
-                    "iconv -f cp1252 -t utf8"
+                    f"{path} is not valid UTF-8: byte 0x{bad:02x} at {place}, line "
+                    f"{line + before.count(10)} ({error.reason}). Convert it; if it comes from "
+                    "Windows, perhaps with iconv -f cp1252 -t utf8"
                 ) from error
             if offset == 0:
                 text = text.removeprefix("\ufeff")

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+_JOINERS = "\u200c\u200d"  # zero width, inside words of Persian and of Indic languages
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
@@ -13,7 +14,7 @@ def find_token_bounds(text: str) -> list[tuple[int, int]]:
     joins = False  # the token before goes on with this one
     for match in _TOKEN.finditer(text):
         start, end = match.span()
-        is_mark = unicodedata.category(text[start]).startswith("M")
+        is_mark = text[start] in _JOINERS or unicodedata.category(text[start]).startswith("M")
         if bounds and bounds[-1][1] == start and (is_mark or (joins and text[start].isalnum())):
             bounds[-1] = bounds[-1][0], end
         else:

@@ -48,10 +48,7 @@ def attention_cli(
         pipe.options = choose_options(pipe.options, None, n_best, None)
         if is_file:
             text = next(iter(read_texts(Path(text))), "")
-        found = next(translations(nlp, name, [text], "The command line", 1), None)
-        if found is None:
-            raise ValueError("See the warning above")
-        doc = found[0]
+        ((doc, _),) = translations(nlp, name, [text], "The command line", 1)
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.suffix == ".html":
             output.write_text(render(doc, page=True, jupyter=False) or "", encoding="utf8")

@@ -105,23 +105,34 @@ def translations(
     nlp: Any, name: str, texts: Iterable[str], where: str, batch_size: int
 ) -> Iterator[tuple[Doc, list]]:
     """Texts as Docs, with their translations. The components before the translator run, too:
-    one of them may find the sentences. A text that fails is left out, with a warning.
+    one of them may find the sentences.
 
     name (str): The translator in the pipeline.
     where (str): Where the texts come from.
+    RAISES (ValueError): When all others are translated, if some texts could not be.
     """
     from .common import make_doc
 
-    def warn(name: str, pipe: Any, docs: Sequence[Doc], error: Exception) -> None:
-        shown = ", ".join(repr(doc.text[:60]) for doc in docs)
-        msg.warn(f"'{name}' can't process {shown}", str(error))
+    failed = 0
 
+    def warn(name: str, pipe: Any, docs: Sequence[Doc], error: Exception) -> None:
+        nonlocal failed
+        failed += len(docs)
+        for doc in docs:
+            shown = f"Warning: '{name}' can't process {doc.text[:60]!r}: {error}"
+            print(shown, file=sys.stderr)  # the translations may go to standard output
+
+    if name in nlp.disabled:
+        nlp.enable_pipe(name)
+    nlp.get_pipe(name).check_initialized()
     docs = (make_doc(nlp, text, f"{where}, text {n}") for n, text in enumerate(texts, 1))
     place = nlp.pipe_names.index(name)
     with nlp.select_pipes(enable=nlp.pipe_names[: place + 1]):
         nlp.set_error_handler(warn)
         for doc in nlp.pipe(docs, batch_size=batch_size):
             yield doc, doc._.translations
+    if failed:
+        raise ValueError(f"{failed} texts could not be translated; see the warnings above")
 
 
 def _show(text: str, found: list) -> None:

@@ -144,7 +144,8 @@ class Beam:
         generated are struck out of `log_probs` too: one copy less of something large."""
         steps = live.ids.shape[2]
         never = [*self.suppress, *([self.end] if steps < self.min_length else [])]
-        log_probs.index_fill_(1, torch.tensor(never, device=log_probs.device), NEVER)
+        if never:
+            log_probs.index_fill_(1, torch.tensor(never, device=log_probs.device), NEVER)
         if not self.transforms and len(never) < log_probs.shape[1]:
             return log_probs
         history = torch.from_numpy(live.ids.reshape(len(log_probs), steps)).to(log_probs.device)

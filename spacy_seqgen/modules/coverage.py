@@ -22,12 +22,15 @@ class CoverageSteps:
     def __init__(self, net: Seq2Seq):
         self.net = net
 
-    def start(self, state: Any, source: Tensor) -> State:
+    def start(self, state: Any, source: Tensor, weights: Tensor | None = None) -> State:
         """
         state (Any): The model's.
         source (Tensor): Shape (sentences, time), int64, padded at the end.
+        weights (Tensor | None): Shape (sentences, symbols, time): the attention of what is
+            written already.
         """
-        return state, (source == self.net.pad).float()  # padding needs no attention
+        seen = (source == self.net.pad).float()  # padding needs no attention
+        return state, seen if weights is None else seen + weights.float().sum(1)
 
     def step(self, state: State, ids: Any) -> tuple[Tensor, State]:
         inner, seen = state

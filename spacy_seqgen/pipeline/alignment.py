@@ -23,6 +23,8 @@ def find_owners(pieces: Sequence[str], text: str) -> tuple[np.ndarray, np.ndarra
     begin = 0
     for number, piece in enumerate(pieces):
         end = min(len(piece), len(text))
+        if begin == end < len(piece):
+            continue  # behind the end of a text that was cut
         # One that adds nothing, such as half a character, belongs to what it stands in.
         found = np.unique(token_of[min(begin, max(end - 1, 0)) : end])
         for token in found[found >= 0].tolist():

@@ -179,8 +179,8 @@ class TextGenerator(GeneratingPipe):
         texts = [doc.text for doc in docs]
         # The text and not the Doc: in training there are no tokens but the vocabulary's own.
         encoded = [self.vocabulary.encode(text) for text in texts]
-        continuer = self._continuer(self.options)
-        extra = continuer.symbols_per_text if self.generate_text else 0
+        continuer = self._continuer(self.options) if self.generate_text else None
+        extra = continuer.symbols_per_text if continuer else 0
         for group in by_padded_size([len(e.ids) for e in encoded], self.batch_symbols, extra):
             reader = Prompts(self.model, [encoded[i].ids for i in group])
             if self.score_text:
@@ -189,7 +189,7 @@ class TextGenerator(GeneratingPipe):
                     bits = np.bincount(starts, nats / math.log(2), minlength=length)
                     results[i].bits = bits.astype(np.float32)
                     results[i].accuracy = float(correct.mean()) if len(correct) else None
-            if self.generate_text:
+            if continuer:
                 found = continuer.run(reader, [texts[i] for i in group])
                 for i, continuations in zip(group, found, strict=True):
                     results[i].continuations = continuations

@@ -119,11 +119,13 @@ class SentenceTranslator:
                 tensor = torch.from_numpy(ids).to(self.shim.device)
                 state = net.start(tensor, torch.from_numpy(lengths))
                 last = BOS
+                weights = None
                 if len(forced):
                     given = torch.tensor([[BOS, *forced[:-1]]] * len(rows), device=tensor.device)
-                    state, last = net.write(state, given).state, int(forced[-1])
+                    written = net.write(state, given, wants_weights=steps is not None)
+                    state, weights, last = written.state, written.weights, int(forced[-1])
                 if steps:
-                    state = steps.start(state, tensor)
+                    state = steps.start(state, tensor, weights)
                 return state, np.full(len(rows), last)
 
             search = Search(

@@ -116,7 +116,7 @@ class Subwords(Vocabulary):
         for text, count in counts.items():
             for char, n in Counter(text.lower() if self.lowercase else text).items():
                 found[char] += n * count
-        common = sum(n >= self.min_count for char, n in found.items() if not char.isspace())
+        common = sum(n >= self.min_count for char, n in found.items() if char != " ")
         common += 1  # what stands for spaces
         return max(1, min(common, self.size - len(SPECIALS)))
 

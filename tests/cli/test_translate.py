@@ -3,6 +3,7 @@ import re
 
 import pytest
 from spacy.cli._util import app
+from spacy.language import Language
 from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
@@ -145,4 +146,22 @@ def test_the_first_texts_of_many(model):
 def test_ranges_are_for_running_text(model, tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("the black cat\tle chat noir\n")
-    assert "holds pairs" in run("evaluate", model, path, "--start", "0.5", code=1)
+    assert "are for running text" in run("evaluate", model, path, "--start", "0.5", code=1)
+
+
+@Language.component("test_refuses_marks")
+def refuse_marks(doc):
+    if "!" in doc.text:
+        raise ValueError("no marks, please")
+    return doc
+
+
+def test_texts_that_fail_do_not_harm_the_others(tmp_path):
+    nlp = make_nlp(steps=120)
+    nlp.add_pipe("test_refuses_marks", first=True)
+    nlp.to_disk(tmp_path)
+    shown = run("translate", tmp_path, "-", stdin="the black cat\nno!\nthe cat sleeps\n", code=1)
+    assert "le chat noir\n" in shown and "le chat dort\n" in shown
+    assert "can't process 'no!': no marks, please" in shown
+    assert "1 texts could not be translated" in shown
+    assert "no marks" in run("attention", tmp_path, "no!", "-o", tmp_path / "a.html", code=1)

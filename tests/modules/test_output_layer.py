@@ -1,3 +1,5 @@
+import copy
+
 import torch
 from torch import nn
 
@@ -21,10 +23,13 @@ def test_new_weights_count():
     layer, inputs = OutputLayer(2, 2).eval(), torch.ones(1, 2)
     with torch.no_grad():
         layer(inputs)
-        layer.train()
         layer.weight.fill_(1.0)
         layer.bias.zero_()
-        assert layer.eval()(inputs).tolist() == [[2.0, 2.0]]
+        assert layer(inputs).tolist() == [[2.0, 2.0]]
+        layer.load_state_dict({"weight": torch.zeros(2, 2), "bias": torch.ones(2)})
+        assert layer(inputs).tolist() == [[1.0, 1.0]]
+        assert copy.deepcopy(layer)._transposed is None
+        assert layer(torch.zeros(0, 2)).shape == (0, 2)
 
 
 def test_gradients_reach_the_weights_in_eval_mode():

@@ -295,6 +295,8 @@ def test_stop_strings_are_no_part_of_a_translation(subwords, pipe, monkeypatch):
     best = subwords("the cat sees the dog")._.translations[0]
     assert (best.text, best.finish_reason) == ("le chat", "stop")
     assert best.tokens == ("le", "chat")
+    free = subwords("the cat sees the dog")._.translations[0]
+    assert best.token_log_probs == pytest.approx(free.token_log_probs[:2], abs=1e-4)
     whole = subwords("the cat sees the dog\nthe cat sleeps")._.translations[0]
     assert (whole.text, whole.finish_reason) == ("le chat\nle chat dort", "stop")
 
@@ -316,6 +318,7 @@ def test_symbols_that_reach_across_tokens():
 
 def test_combining_marks_belong_to_their_letters():
     assert find_tokens("हिन्दी में") == ("हिन्दी", "में")
+    assert find_tokens("می\u200cخواهم") == ("می\u200cخواهم",)
     assert find_tokens("e\u0301té, oui") == ("e\u0301té", ",", "oui")
 
 
