@@ -1,0 +1,56 @@
+"""BLEU as papers on Multi30k give it: of words as Moses cuts them, in lower case.
+
+    python scripts/score_tokenized.py training/translator-en-de/model-best \
+        assets/multi30k/test_2016_flickr.en.gz assets/multi30k/test_2016_flickr.de.gz --lang de
+
+Translations and references go through Moses' normalisation of punctuation and its tokenizer
+(here those of sacremoses), then into lower case, as in the preparation of the data by Caglayan
+et al. 2017 (https://arxiv.org/abs/1707.04481). sacrebleu's own tokenisation, which
+`spacy seqgen evaluate` uses, leaves "l'homme" as one word where Moses sees two.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import spacy
+import srsly
+import typer
+from sacrebleu.metrics import BLEU
+from sacremoses import MosesPunctNormalizer, MosesTokenizer
+from tqdm import tqdm
+from wasabi import msg
+
+from spacy_seqgen.parallel import read_pairs
+
+
+def tokenized_bleu(found: Sequence[str], gold: Sequence[str], lang: str) -> tuple[float, str]:
+    """
+    found (Sequence[str]), gold (Sequence[str]): Translations, and those they should be.
+    lang (str): Their language, as Moses names it: "de", "fr".
+    RETURNS (tuple[float, str]): BLEU, from 0 to 100, and sacrebleu's signature.
+    """
+    normalizer, tokenizer = MosesPunctNormalizer(lang), MosesTokenizer(lang)
+
+    def cut(text: str) -> str:
+        return tokenizer.tokenize(normalizer.normalize(text), return_str=True).lower()
+
+    bleu = BLEU(tokenize="none", lowercase=True, force=True)
+    score = bleu.corpus_score([cut(text) for text in found], [[cut(text) for text in gold]])
+    return score.score, str(bleu.get_signature())
+
+
+def main(model: Path, source: Path, target: Path, lang: str, output: Path | None = None) -> None:
+    """SOURCE and TARGET have a sentence on each line. OUTPUT, if given, is a JSON file to add the
+    score to."""
+    pairs = list(read_pairs(source, target))
+    docs = spacy.load(model).pipe(pair.source for pair in pairs)
+    found = [doc._.translation for doc in tqdm(docs, total=len(pairs), unit=" texts", disable=None)]
+    score, signature = tokenized_bleu(found, [pair.target for pair in pairs], lang)
+    msg.good(f"BLEU, tokenized by Moses, lower case: {score:.2f} ({signature})")
+    if output:
+        scores = srsly.read_json(output) if output.exists() else {}
+        srsly.write_json(output, {**scores, "bleu_moses_lowercase": score / 100})
+
+
+if __name__ == "__main__":
+    typer.run(main)
