@@ -47,6 +47,9 @@ class GeneratingPipe(VocabularyPipe):
         self.batch_symbols = batch_symbols
         self.scorer = scorer
         self.cfg: dict[str, Any] = {}
+        # For loggers, which spaCy tells nothing between evaluations.
+        self.learned_characters = 0
+        self.recent_loss: float | None = None
 
     @property
     def is_initialized(self) -> bool:
@@ -109,7 +112,9 @@ class GeneratingPipe(VocabularyPipe):
         docs = [eg.reference for eg in examples if self.can_learn(eg.reference)]
         if docs:
             set_dropout_rate(self.model, drop)
-            losses[self.name] += self.learn(docs)
+            self.recent_loss = self.learn(docs)
+            losses[self.name] += self.recent_loss
+            self.learned_characters += sum(len(doc.text) for doc in docs)
             if sgd not in (None, False):
                 self.finish_update(sgd)
         return losses
