@@ -8,6 +8,7 @@ from .convert import convert_cli
 from .evaluate import evaluate_cli
 from .generate import generate_cli
 from .plot_training import plot_training_cli
+from .report import report_cli
 from .score import score_cli
 from .train import train_cli
 from .translate import translate_cli
@@ -21,6 +22,7 @@ __all__ = [
     "evaluate_cli",
     "generate_cli",
     "plot_training_cli",
+    "report_cli",
     "score_cli",
     "train_cli",
     "translate_cli",

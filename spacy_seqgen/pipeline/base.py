@@ -14,6 +14,7 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 from ..generation import GenerationOptions
 from ..models.shim import get_shim
 from ..outputs import install_extensions
+from ..windows import get_windows
 from .saving import VocabularyPipe
 
 
@@ -114,7 +115,8 @@ class GeneratingPipe(VocabularyPipe):
             set_dropout_rate(self.model, drop)
             self.recent_loss = self.learn(docs)
             losses[self.name] += self.recent_loss
-            self.learned_characters += sum(len(doc.text) for doc in docs)
+            rows = (row for doc in docs for row in get_windows(doc))
+            self.learned_characters += sum(len(text) for text, _ in rows)
             if sgd not in (None, False):
                 self.finish_update(sgd)
         return losses

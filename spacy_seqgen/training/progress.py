@@ -140,15 +140,15 @@ class _Watch:
             "unit": unit,
         }
 
-    def _speed(self, words: int, *, evaluated: bool = False) -> tuple[float, str]:
+    def _speed(self, words: int, *, evaluated: bool = False) -> tuple[float | None, str]:
         """What was learned from in a second since the last evaluation, which does not count
         itself: the last update before the next is taken to be as long as the others. The
         Docs of this package's readers are not tokenized: there, its components count
         characters."""
         seconds = self.followed - self.marked
-        if not seconds:  # there is an evaluation after every update
-            seconds = time.perf_counter() - self.marked
-        elif evaluated:
+        if not self.followed_updates:  # an evaluation after an evaluation
+            return None, "characters"
+        if evaluated:
             seconds *= (self.followed_updates + 1) / self.followed_updates
         characters = self._learned() - self.characters
         if characters:

@@ -11,7 +11,7 @@ from spacy.util import is_in_jupyter
 from .attention import AttentionMap, get_attention_maps
 
 # Colours with alpha, and the reader's own for text: right on light and on dark.
-_STYLE = """
+STYLE = """
 .seqgen {font-family: system-ui, sans-serif; font-size: 14px; overflow-x: auto; margin: 1em 0}
 .seqgen table {border-collapse: collapse; background: none}
 .seqgen th {font-weight: normal; padding: 2px 6px; color: inherit; background: none}
@@ -62,7 +62,7 @@ def render(
         raise ValueError(f'style must be "attention", got {style!r}')
     docs = [docs] if isinstance(docs, Doc) else list(docs)
     tables = "\n".join(_render_maps(get_attention_maps(doc)) for doc in docs)
-    content = f"<style>{_STYLE}</style>\n{tables}"
+    content = f"<style>{STYLE}</style>\n{tables}"
     if page:
         content = _PAGE.format(content=content)
     if jupyter or (jupyter is None and is_in_jupyter()):
@@ -113,12 +113,13 @@ def _render_maps(maps: list[AttentionMap]) -> str:
         parts.append(
             f'<input type="radio" name="{group}" id="{group}-{number}"{checked}>'
             f'<label for="{group}-{number}">{html.escape(item.title)}</label>'
-            f"<figure>{_render_table(item)}</figure>"
+            f"<figure>{render_table(item)}</figure>"
         )
     return f'<div class="seqgen">{"".join(parts)}</div>'
 
 
-def _render_table(item: AttentionMap) -> str:
+def render_table(item: AttentionMap) -> str:
+    """The table alone, to be put into a page that has `STYLE`, inside of class "seqgen"."""
     source = [html.escape(token) for token in item.source]
     head = "".join(f"<th>{token}</th>" for token in source)
     rows = []

@@ -26,13 +26,15 @@ figure svg {display: block}
 figcaption {font-size: .875rem; max-width: 46rem}
 .grid {display: flex; flex-wrap: wrap; gap: 1rem 2rem}
 .grid > * {margin: 0; min-width: 0; max-width: 100%}
+.grid figcaption {max-width: 22rem}
 .wide {overflow-x: auto; max-width: 100%}
 table.data {border-collapse: collapse; font-size: .9rem; margin: .6rem 0}
 table.data th, table.data td {text-align: left; vertical-align: top; padding: .3rem .7rem .3rem 0;
-  border-bottom: 1px solid var(--line); overflow-wrap: break-word}
+  border-bottom: 1px solid var(--line); overflow-wrap: anywhere}
 table.data th {font-weight: 600}
-table.data td.number, table.data th.number {text-align: right; font-variant-numeric: tabular-nums;
-  white-space: nowrap}
+table.data th[scope] {min-width: 5.5rem}
+table.data .number {text-align: right}
+table.data td.number {font-variant-numeric: tabular-nums; white-space: nowrap}
 pre, .sample {font: .9rem/1.5 ui-monospace, monospace; white-space: pre-wrap; margin: .4rem 0;
   background: var(--panel); border-radius: 4px; padding: .7rem .9rem; overflow-wrap: anywhere}
 .sample b {color: var(--accent)}

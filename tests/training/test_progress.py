@@ -42,8 +42,9 @@ def run(config, output, *, stdout=None, stderr=None):
 def test_a_row_for_each_evaluation_and_no_bar_in_a_file(make_watched, tmp_path):
     out, err = io.StringIO(), io.StringIO()
     run(make_watched(), tmp_path / "out", stdout=out, stderr=err)
-    rows = re.findall(r"^ +\d+ +(\d+) .* (\d\.\d{4}) .*chars/s +\d+:\d\d", out.getvalue(), re.M)
+    rows = re.findall(r"^ +\d+ +(\d+) .* (\d\.\d{4}) .* \d+:\d\d", out.getvalue(), re.M)
     assert [int(step) for step, _ in rows] == [0, 10, 20, 24]
+    assert out.getvalue().count("chars/s") == 3
     assert "LOSS TEXT_GENERATOR" in out.getvalue()
     assert not err.getvalue()
     assert "\r" not in out.getvalue()
@@ -65,6 +66,12 @@ def test_a_bar_on_a_terminal(make_watched, tmp_path, monkeypatch):
     assert not quiet.getvalue()
 
 
+def test_the_characters_of_windows_are_counted(make_watched, tmp_path):
+    nlp = init_nlp(make_watched(training__max_steps=3))
+    Trainer(nlp, tmp_path / "out", stdout=io.StringIO()).train()
+    assert nlp.get_pipe("text_generator").learned_characters == 4 * 8 * 20
+
+
 def test_the_log_says_what_the_rows_say(make_watched, tmp_path):
     run(make_watched(), tmp_path / "out", stdout=io.StringIO())
     log = read_log(tmp_path / "out" / FILE_NAME)
@@ -76,7 +83,7 @@ def test_the_log_says_what_the_rows_say(make_watched, tmp_path):
     for row in log.rows:
         assert row["score"] == pytest.approx(row["scores"]["char_probability"])
         assert row["unit"] == "characters"
-        assert row["speed"] > 0
+        assert row["speed"] is None if row["step"] == 0 else row["speed"] > 0
     assert log.rows[-1]["best"] == max(row["score"] for row in log.rows)
     # Losses are means: those of the first update and of the last are of one size.
     assert log.rows[0]["losses"]["text_generator"] == pytest.approx(2.8, abs=0.8)
