@@ -162,6 +162,7 @@ def test_what_is_absent_is_said(folder, tmp_path):
 
 def test_what_can_not_be_read_is_named(folder, tmp_path):
     shutil.copytree(folder.parent, tmp_path / "all")
+    shutil.rmtree(tmp_path / "all" / "training" / "lm")
     (tmp_path / "all" / "metrics" / "lm.json").write_text("[1]")
     (tmp_path / "all" / "training" / "seq" / FILE_NAME).write_text("nonsense\n{}\n")
     (tmp_path / "all" / "training" / "seq-plain" / "model-best" / "config.cfg").write_text("[a")
