@@ -67,7 +67,7 @@ def make_scenes(
 def choose(rng: random.Random, held_out: bool) -> list[dict[str, Any]]:
     """One or two groups of things that are alike in each."""
     while True:
-        groups = [
+        groups: list[dict[str, Any]] = [
             {
                 "count": rng.choices(range(1, len(COUNTS) + 1), (4, 2, 1))[0],
                 "size": rng.choice(list(SIZES)),
@@ -101,7 +101,7 @@ def place(rng: random.Random, groups: list[dict[str, Any]]) -> list[Object]:
 
 
 def _apart(one: tuple[int, ...], two: tuple[int, ...]) -> bool:
-    return any(
+    return any(  # beside, or above
         one[axis + 2] + GAP <= two[axis] or two[axis + 2] + GAP <= one[axis] for axis in (0, 1)
     )
 

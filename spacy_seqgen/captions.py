@@ -11,6 +11,7 @@ from spacy.tokens import Doc
 
 CAPTIONS = "spacy_seqgen.captions"
 IMAGE = "spacy_seqgen.image"
+SEEN = "spacy_seqgen.image_seen"
 _MARK = "__spacy_seqgen_image__"
 
 
@@ -75,6 +76,19 @@ def set_caption(doc: Doc, text: str) -> None:
 def get_caption(doc: Doc) -> str | None:
     stored = doc.user_data.get(CAPTIONS)
     return stored[0]["text"] if stored else None
+
+
+def set_seen(doc: Doc, path: str | None, fit: str) -> None:
+    """Note what a captioner looked at, for pictures of its attention.
+
+    path (str | None): Where the picture is; None for one in memory.
+    fit (str): How it was brought to size.
+    """
+    doc.user_data[SEEN] = {"path": path, "fit": fit}
+
+
+def get_seen(doc: Doc) -> dict[str, Any]:
+    return doc.user_data.get(SEEN, {"path": None, "fit": "crop"})
 
 
 class HeldImage:

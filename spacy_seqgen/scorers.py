@@ -157,7 +157,7 @@ def score_captions(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]
         return dict.fromkeys(CAPTION_SCORES)
     most = max(map(len, gold))
     # sacrebleu wants the first references of all, then the second ones, ...
-    streams = [[texts[n] if n < len(texts) else None for texts in gold] for n in range(most)]
+    streams: Any = [[texts[n] if n < len(texts) else None for texts in gold] for n in range(most)]
     scores: dict[str, Any] = {
         f"bleu_{n}": BLEU(max_ngram_order=n, lowercase=True).corpus_score(found, streams).score
         / 100

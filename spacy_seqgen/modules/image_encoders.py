@@ -1,5 +1,7 @@
 """From pictures to grids of features."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +16,8 @@ class ImageEncoder(nn.Module):
     """
 
     width: int
+    mean: Tensor
+    std: Tensor
     rate_factor = 1.0  # of the learning rate, for what was trained before
     frozen = False  # whether training leaves all of it as it is
 
@@ -31,7 +35,9 @@ class ImageEncoder(nn.Module):
         pixels (Tensor): Shape (batch, 3, height, width), uint8: red, green and blue.
         RETURNS (Tensor): Shape (batch, width, rows, columns), float32.
         """
-        return self.encode((pixels.float() / 255 - self.mean) / self.std)
+        values = (pixels.float() / 255 - self.mean) / self.std
+        # Convolutions are a quarter faster on CPUs with the channels side by side.
+        return self.encode(values.contiguous(memory_format=torch.channels_last))
 
     def encode(self, pixels: Tensor) -> Tensor:
         """The same of pictures that are normalised already."""
@@ -75,7 +81,7 @@ class ConvEncoder(ImageEncoder):
         layers: list[nn.Module] = [
             nn.Conv2d(3, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(),
         ]  # fmt: skip
-        for before, width in zip(widths, widths[1:], strict=False):
+        for before, width in pairwise(widths):
             layers.append(ResidualBlock(before, width, 2))
             layers += [ResidualBlock(width, width, 1) for _ in range(blocks - 1)]
         self.layers = nn.Sequential(*layers)

@@ -14,7 +14,7 @@ from spacy.util import logger
 from spacy.vocab import Vocab
 from thinc.api import Model
 
-from ..captions import Caption, get_caption_texts, get_image, set_captions
+from ..captions import Caption, get_caption_texts, get_image, set_captions, set_seen
 from ..generation import GenerationOptions
 from ..models.captioning import CaptionBatch
 from ..models.shim import get_shim
@@ -177,15 +177,20 @@ class ImageCaptioner(GeneratingPipe):
         """
         docs = list(docs)
         self.check_initialized()
-        ((_, pictures),) = read_ahead([docs], self.find, self.pictures)
-        for picture in pictures:
-            if isinstance(picture, PictureError):
-                raise picture
+        pictures = []
+        for _, found in read_ahead([docs], self.find, self.pictures):
+            for picture in found:
+                if isinstance(picture, PictureError):
+                    raise picture
+                pictures.append(picture)
         return self._caption(docs, pictures)
 
     def set_annotations(self, docs: Iterable[Doc], scores: Sequence[list[Caption]]) -> None:
         for doc, captions in zip(docs, scores, strict=True):
             set_captions(doc, captions)
+            if self.attention:
+                picture = self.find(doc)
+                set_seen(doc, None if picture.key is None else picture.name, self.pictures.fit)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Caption a stream of Docs, in order. The pictures of a batch are read while the one
