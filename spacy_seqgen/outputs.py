@@ -13,6 +13,14 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc, Span, Token
 
+from .captions import (
+    get_caption,
+    get_captions,
+    get_image,
+    set_caption,
+    set_captions,
+    set_image,
+)
 from .translations import (
     get_prefix,
     get_translation,
@@ -124,6 +132,9 @@ _EXTENSIONS: list[tuple[Any, str, dict[str, Any]]] = [
     (Doc, "translation", {"getter": get_translation, "setter": set_translation}),
     (Doc, "translations", {"getter": get_translations, "setter": set_translations}),
     (Doc, "translation_prefix", {"getter": get_prefix, "setter": set_prefix}),
+    (Doc, "image", {"getter": get_image, "setter": set_image}),
+    (Doc, "caption", {"getter": get_caption, "setter": set_caption}),
+    (Doc, "captions", {"getter": get_captions, "setter": set_captions}),
     (Span, "surprisal", {"getter": get_span_surprisal}),
     (Token, "surprisal", {"getter": get_token_surprisal}),
 ]

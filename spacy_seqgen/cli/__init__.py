@@ -4,6 +4,7 @@ from spacy.cli._util import app as spacy_app
 
 from .app import app
 from .attention import attention_cli
+from .caption import caption_cli
 from .convert import convert_cli
 from .evaluate import evaluate_cli
 from .generate import generate_cli
@@ -16,6 +17,7 @@ spacy_app.add_typer(app, name="seqgen")
 __all__ = [
     "app",
     "attention_cli",
+    "caption_cli",
     "convert_cli",
     "evaluate_cli",
     "generate_cli",

@@ -2,7 +2,7 @@
 
 import typer
 
-HELP = """Sequence generation: train, generate, translate, look at attention, score, evaluate and convert.
+HELP = """Sequence generation: train, generate, translate, caption pictures, look at attention, score, evaluate and convert.
 
 What these commands load was saved by `spacy train` or `spacy seqgen train`. Everything
 else, such as `spacy evaluate`, `spacy apply` and `spacy package`, works as always.

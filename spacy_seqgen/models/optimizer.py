@@ -31,6 +31,7 @@ class NativeStep:
         self.updates = 0
         self.parameters = dict(net.named_parameters())
         self._padding = list(_padding_rows(net))
+        self._factors = dict(_rate_factors(net))
         self._torch: torch.optim.Optimizer | None = None
         self.source: Optimizer | None = None
         self._kind: tuple[str, bool] | None = None
@@ -76,7 +77,7 @@ class NativeStep:
             self._torch = _make_torch_optimizer(*kind, self._groups())
             self.source, self._kind, self.updates = optimizer, kind, 0
         for group in self._torch.param_groups:
-            group["lr"] = float(optimizer.learn_rate)
+            group["lr"] = float(optimizer.learn_rate) * group["factor"]
             group["weight_decay"] = float(optimizer.L2) if group["decays"] else 0.0
             if "betas" in group:
                 group["betas"] = (float(optimizer.b1), float(optimizer.b2))
@@ -84,11 +85,16 @@ class NativeStep:
         return self._torch
 
     def _groups(self) -> list[dict[str, Any]]:
-        trained = [item for item in self.parameters.values() if item.requires_grad]
-        matrices = [item for item in trained if item.ndim > 1]
-        others = [item for item in trained if item.ndim < 2]
-        groups = [{"params": matrices, "decays": True}, {"params": others, "decays": False}]
-        return [group for group in groups if group["params"]]
+        """Parameters by whether they decay, and by their factor of the learning rate."""
+        groups: dict[tuple[bool, float], list[Tensor]] = {}
+        for name, item in self.parameters.items():
+            if item.requires_grad:
+                key = item.ndim > 1, self._factors.get(name, 1.0)
+                groups.setdefault(key, []).append(item)
+        return [
+            {"params": items, "decays": decays, "factor": factor}
+            for (decays, factor), items in sorted(groups.items(), reverse=True, key=lambda g: g[0])
+        ]
 
     def _update_averages(self, averages: dict[Any, Any]) -> None:
         decay = min((1.0 + self.updates) / (10.0 + self.updates), MAX_AVERAGE_DECAY)
@@ -149,6 +155,16 @@ def _make_torch_optimizer(
     if kind == "sgd":
         return torch.optim.SGD(groups, lr=1e-3, fused=fused)
     return (torch.optim.AdamW if decoupled else torch.optim.Adam)(groups, fused=fused)
+
+
+def _rate_factors(net: nn.Module) -> Iterator[tuple[str, float]]:
+    """Names of parameters that learn faster or slower than the others, and how much: those
+    of modules that have a `rate_factor`."""
+    for path, module in net.named_modules():
+        factor = getattr(module, "rate_factor", 1.0)
+        if factor != 1.0:
+            for name, _ in module.named_parameters(path):
+                yield name, factor
 
 
 def _padding_rows(net: nn.Module) -> Iterator[tuple[Tensor, int]]:

@@ -65,7 +65,9 @@ class RecurrentSeq2Seq(Seq2Seq):
     def embeddings(self) -> dict[str, nn.Embedding]:
         return {"source": self.encoder.embedding, "target": self.decoder.embedding}
 
-    def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
+    def start(  # type: ignore[override]
+        self, source: Tensor, lengths: Tensor
+    ) -> DecoderState:
         states, last = self.encoder(source, lengths)
         return self.decoder.start(self.bridge(last), states, source != self.pad)
 

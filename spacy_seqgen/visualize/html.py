@@ -9,6 +9,7 @@ from spacy.tokens import Doc
 from spacy.util import is_in_jupyter
 
 from .attention import AttentionMap, get_attention_maps
+from .captions import STYLE, render_caption
 
 # Colours with alpha, and the reader's own for text: right on light and on dark.
 _STYLE = """
@@ -47,30 +48,38 @@ def render(
     page: bool = False,
     jupyter: bool | None = None,
 ) -> str | None:
-    """Show where a translator looked: a table with the source across and the translation
-    down, the darker the more; the weight is shown when the pointer rests on it. Where
-    there are several translations, a click chooses.
+    """Show where a model looked. Of a translation, a table with the source across and the
+    translation down, the darker the more; the weight is shown when the pointer rests on it.
+    Where there are several translations, a click chooses. Of a caption, the picture once for
+    each word, the brighter the more.
 
-    docs (Doc | Iterable[Doc]): What was translated.
-    style (str): "attention".
+    docs (Doc | Iterable[Doc]): What was translated, or captioned.
+    style (str): "attention" for translations, "caption" for captions.
     page (bool): Make a page that can be saved as a file.
     jupyter (bool | None): Show it in the notebook; None does so if this is one.
     RETURNS (str | None): HTML, unless it was shown.
     RAISES (ValueError): If a Doc has no attention.
     """
-    if style != "attention":
-        raise ValueError(f'style must be "attention", got {style!r}')
     docs = [docs] if isinstance(docs, Doc) else list(docs)
-    tables = "\n".join(_render_maps(get_attention_maps(doc)) for doc in docs)
-    content = f"<style>{_STYLE}</style>\n{tables}"
-    if page:
-        content = _PAGE.format(content=content)
+    if style == "caption":
+        content = with_style(STYLE, map(render_caption, docs), page)
+    elif style == "attention":
+        tables = (_render_maps(get_attention_maps(doc)) for doc in docs)
+        content = with_style(_STYLE, tables, page)
+    else:
+        raise ValueError(f'style must be "attention" or "caption", got {style!r}')
     if jupyter or (jupyter is None and is_in_jupyter()):
         from IPython.display import HTML, display
 
         display(HTML(content))
         return None
     return content
+
+
+def with_style(style: str, parts: Iterable[str], page: bool) -> str:
+    """Pieces of HTML with a style sheet, or as a page."""
+    content = "\n".join([f"<style>{style}</style>", *parts])
+    return _PAGE.format(content=content) if page else content
 
 
 def serve(
