@@ -112,7 +112,8 @@ class SentenceTranslator:
         suppress = (PAD, BOS) if self.replace_unknown else (PAD, UNK, BOS)
         symbols = Symbols(self.target.symbols, EOS, suppress, self.target.decode)
         with self.shim.inference() as net:
-            steps = CoverageSteps(net) if options.coverage_beta else None
+            coverage = CoverageSteps(net) if options.coverage_beta else None
+            steps, prepare = net.stepper()
 
             def start(rows: Sequence[int]) -> tuple[Any, np.ndarray]:
                 ids, lengths = pad_sources([sources[row] for row in rows])
@@ -122,18 +123,17 @@ class SentenceTranslator:
                 weights = None
                 if len(forced):
                     given = torch.tensor([[BOS, *forced[:-1]]] * len(rows), device=tensor.device)
-                    written = net.write(state, given, wants_weights=steps is not None)
+                    written = net.write(state, given, wants_weights=coverage is not None)
                     state, weights, last = written.state, written.weights, int(forced[-1])
-                if steps:
-                    state = steps.start(state, tensor, weights)
+                state = coverage.start(state, tensor, weights) if coverage else prepare(state)
                 return state, np.full(len(rows), last)
 
             search = Search(
                 options,
-                (steps or net).step,
+                (coverage or steps).step,
                 symbols,
-                select=(steps or net).select,
-                coverage=steps.penalty if steps else None,
+                select=(coverage or steps).select,
+                coverage=coverage.penalty if coverage else None,
             )
             self._trim = search.stop.trim if search.stop else str
             limits = [options.limit_for(len(source)) for source in sources]
