@@ -110,7 +110,8 @@ class DecoderSteps:
 
     def step(self, state: StepState, ids: Any) -> tuple[Tensor, StepState]:
         """One symbol for each hypothesis: ids of shape (hypotheses,) to logits."""
-        below, seen = self.table[torch.as_tensor(ids)].tensor_split([self.gates], 1)
+        brought = self.table.index_select(0, torch.as_tensor(ids))
+        below, seen = brought.tensor_split([self.gates], 1)
         if state.feed is not None:
             assert self.w_feed is not None
             below = torch.addmm(below, state.feed, self.w_feed)
