@@ -48,7 +48,9 @@ def main(
     if name == "translator":
         from .translator import Benchmark as TranslatorBenchmark
 
-        benchmark = TranslatorBenchmark(pairs, quick=quick, peers=peers, only=only, joeynmt=joeynmt)
+        benchmark = TranslatorBenchmark(
+            pairs, quick=quick, peers=peers, only=only, joeynmt=joeynmt, model=model
+        )
         rows = benchmark.run()
     else:
         rows = _char_lm(text, quick=quick, peers=peers, only=only)
