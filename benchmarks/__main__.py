@@ -1,5 +1,6 @@
 """`python -m benchmarks NAME`"""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,12 @@ def main(
     pairs: Annotated[
         Path, typer.Option(help="Folder of Multi30k; the phrasebook is used if it is not there")
     ] = Path("assets/multi30k"),
+    joeynmt: Annotated[
+        str, typer.Option(help="With --peers: the Python of an environment that has JoeyNMT")
+    ] = sys.executable,
+    model: Annotated[
+        Path | None, typer.Option(help="Where to keep the translator to decode with, for later")
+    ] = None,
 ) -> None:
     """
     Measure speed and quality against plain PyTorch, written as well as we can.
@@ -41,7 +48,10 @@ def main(
     if name == "translator":
         from .translator import Benchmark as TranslatorBenchmark
 
-        rows = TranslatorBenchmark(pairs, quick=quick, peers=peers, only=only).run()
+        benchmark = TranslatorBenchmark(
+            pairs, quick=quick, peers=peers, only=only, joeynmt=joeynmt, model=model
+        )
+        rows = benchmark.run()
     else:
         rows = _char_lm(text, quick=quick, peers=peers, only=only)
     print_table(rows, "Keras" if name == "char-lm" else "Peer")

@@ -1,5 +1,6 @@
 """What every encoder-decoder can do, whatever it is made of."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -161,6 +162,11 @@ class Seq2Seq(nn.Module):
         weights = self.write(self.start(*source), inputs, wants_weights=True).weights
         assert weights is not None, "the model has no attention"
         return weights
+
+    def stepper(self) -> tuple[Any, Callable[[Any], Any]]:
+        """The fastest way to write without gradients: what has the `step` and `select` to use,
+        and a function that turns a state of the model into one for them."""
+        return self, lambda state: state
 
     def step(self, state: Any, ids: Any) -> tuple[Tensor, Any]:
         """One symbol for each hypothesis: ids of shape (hypotheses,) to logits."""

@@ -72,7 +72,8 @@ class TextWriter:
         texts = self.vocabulary
         symbols = Symbols(texts.symbols, EOS, self.suppress, texts.decode)
         with self.shim.inference() as net:
-            steps = CoverageSteps(net) if options.coverage_beta else None
+            coverage = CoverageSteps(net) if options.coverage_beta else None
+            steps, prepare = net.stepper()
 
             def start(rows: Sequence[int]) -> tuple[Any, np.ndarray]:
                 source = read(rows)
@@ -81,18 +82,20 @@ class TextWriter:
                 weights = None
                 if len(forced):
                     begin = torch.tensor([[BOS, *forced[:-1]]] * len(rows), device=source[0].device)
-                    written = net.write(state, begin, wants_weights=steps is not None)
+                    written = net.write(state, begin, wants_weights=coverage is not None)
                     state, weights, last = written.state, written.weights, int(forced[-1])
-                if steps:
-                    state = steps.start(state, source[0], weights)
+                if coverage:
+                    state = coverage.start(state, source[0], weights)
+                else:
+                    state = prepare(state)
                 return state, np.full(len(rows), last)
 
             search = Search(
                 options,
-                (steps or net).step,
+                (coverage or steps).step,
                 symbols,
-                select=(steps or net).select,
-                coverage=steps.penalty if steps else None,
+                select=(coverage or steps).select,
+                coverage=coverage.penalty if coverage else None,
             )
             self._trim = search.stop.trim if search.stop else str
             found = search.run(start, keys, limits)
