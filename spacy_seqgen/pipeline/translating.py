@@ -12,6 +12,7 @@ from thinc.api import Model
 
 from ..generation import GenerationOptions, Search, Symbols
 from ..generation.results import Hypothesis
+from ..lengths import by_padded_size
 from ..models.shim import get_shim
 from ..models.translation import pad_pairs, pad_sources
 from ..modules.coverage import CoverageSteps
@@ -19,7 +20,6 @@ from ..tokens import find_tokens
 from ..translations import Translation
 from ..vocabularies import BOS, EOS, PAD, UNK, Encoded, Vocabulary
 from .alignment import find_owners, pool_source, pool_target
-from .batches import by_padded_size
 from .segments import Segment, join_segments
 
 _MAX_LOGITS = 2**22  # computed at once: 16 MB

@@ -1,0 +1,136 @@
+"""Pre-trained encoders of the transformers library, computed on packed sequences."""
+
+import functools
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .packing import Packing
+
+# Of these, layers have the same parts, with the same names (and the same order of norms).
+_LIKE_BERT = ("bert", "roberta", "xlm-roberta", "camembert")
+
+
+class PretrainedEncoder(nn.Module):
+    """Any encoder of the transformers library. It is given padded batches.
+
+    model (nn.Module): The model. Its weights keep their names, behind "model.".
+    """
+
+    can_split = False  # whether layers can be computed by themselves
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+        lists = [item for item in model.modules() if isinstance(item, nn.ModuleList)]
+        if not lists:
+            raise ValueError(f"{type(model).__name__} has no layers that could be told apart")
+        self._layers = [max(lists, key=lambda item: sum(p.numel() for p in item.parameters()))]
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        return self._layers[0]
+
+    @property
+    def width(self) -> int:
+        return self.model.config.hidden_size  # type: ignore[union-attr, return-value]
+
+    def layer_of(self, name: str) -> int:
+        """The layer that a parameter of this module is in, from 0; -1 for embeddings and
+        whatever else is outside of the layers."""
+        return self._places.get(name, -1)
+
+    @functools.cached_property
+    def _places(self) -> dict[str, int]:
+        layers = {
+            id(parameter): number
+            for number, layer in enumerate(self.layers)
+            for parameter in layer.parameters()
+        }
+        return {n: layers[id(p)] for n, p in self.named_parameters() if id(p) in layers}
+
+    def below(self, layer: int) -> list[nn.Module]:
+        """The modules of the embeddings and of the layers below one."""
+        above = {id(part) for item in self.layers[layer:] for part in item.modules()}
+        return [part for part in self.modules() if id(part) not in above]
+
+    def embed(self, ids: Tensor, packing: Packing) -> Tensor:
+        """What the layers start from: (total,) to (total, width)."""
+        return self.model.get_input_embeddings()(ids)  # type: ignore[operator]
+
+    def run(
+        self, states: Tensor, packing: Packing, start: int, stop: int, first_only: bool = False
+    ) -> Tensor:
+        """Compute the layers from `start` to before `stop`.
+
+        first_only (bool): Return the states of the first position of each sequence
+            only, (sequences, width), not those of all positions, (total, width).
+        """
+        output = self.model(inputs_embeds=packing.pad(states), attention_mask=packing.mask.long())
+        states = packing.unpad(output.last_hidden_state)
+        return states[packing.starts] if first_only else states
+
+
+class PackedBert(PretrainedEncoder):
+    """BERT (Devlin et al. 2019, https://arxiv.org/abs/1810.04805) and its like, without
+    padding: only the attention weights see padded sequences. Where only the first
+    position is asked for, the last layer computes nothing else."""
+
+    can_split = True
+
+    def embed(self, ids: Tensor, packing: Packing) -> Tensor:
+        part = self.model.embeddings
+        positions = packing.columns
+        if self.model.config.model_type != "bert":  # RoBERTa counts from behind its padding
+            positions = positions + part.padding_idx + 1
+        vectors = part.word_embeddings(ids) + part.token_type_embeddings.weight[0]
+        vectors = vectors + part.position_embeddings(positions)
+        return part.dropout(part.LayerNorm(vectors))
+
+    def run(
+        self, states: Tensor, packing: Packing, start: int, stop: int, first_only: bool = False
+    ) -> Tensor:
+        for number in range(start, stop):
+            last = number + 1 == len(self.layers)
+            states = _layer(self.layers[number], states, packing, first_only and last)
+        return states[packing.starts] if first_only and stop < len(self.layers) else states
+
+
+def _layer(layer: nn.Module, states: Tensor, packing: Packing, first_only: bool) -> Tensor:
+    attention = layer.attention.self
+    asking = states[packing.starts] if first_only else states
+    query = attention.query(asking)
+    query = query[:, None] if first_only else packing.pad(query)
+    keys, values = (packing.pad(part(states)) for part in (attention.key, attention.value))
+    heads = attention.num_attention_heads
+    found = F.scaled_dot_product_attention(
+        *(_split_heads(item, heads) for item in (query, keys, values)),
+        attn_mask=None if packing.is_full else packing.mask[:, None, None],
+        dropout_p=attention.dropout.p if attention.training else 0.0,
+    )
+    joined = found.transpose(1, 2).flatten(2)
+    joined = joined[:, 0] if first_only else packing.unpad(joined)
+    seen = layer.attention.output(joined, asking)
+    return layer.output(layer.intermediate(seen), seen)
+
+
+def _split_heads(rows: Tensor, heads: int) -> Tensor:
+    return rows.unflatten(2, (heads, -1)).transpose(1, 2)
+
+
+def make_encoder(model: nn.Module) -> PretrainedEncoder:
+    """The fastest way to compute a model of the transformers library."""
+    config = model.config
+    kind = getattr(config, "position_embedding_type", "absolute")
+    plain = kind == "absolute" and not getattr(config, "is_decoder", False)
+    like_bert = getattr(config, "model_type", None) in _LIKE_BERT and plain
+    return (PackedBert if like_bert else PretrainedEncoder)(model)
+
+
+def set_dropout(encoder: nn.Module, rate: float) -> None:
+    """Set every rate of dropout inside an encoder."""
+    for module in encoder.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = rate
+        if isinstance(getattr(module, "dropout_prob", None), float):
+            module.dropout_prob = rate  # type: ignore[assignment]
