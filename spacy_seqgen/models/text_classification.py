@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from spacy.tokens import Doc
 from spacy.errors import Errors
+from spacy.tokens import Doc
 from thinc.api import Model, chain, reduce_mean, torch2xp, xp2torch
 from torch import Tensor
 

@@ -1,10 +1,30 @@
 """Sequences of different length without padding."""
 
+import functools
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+# Where sequences of unlike length must be padded, they are cut into parts with at most this
+# share of padding, but no smaller than so many sequences.
+_PADDING, _ROWS = 0.25, 4
+
+
+class Part(NamedTuple):
+    """Some of the sequences: where they are among all, and how they are packed.
+
+    rows (slice): Of the matrix.
+    sequences (slice): Of the sequences.
+    packing (Packing): By themselves.
+    """
+
+    rows: slice
+    sequences: slice
+    packing: "Packing"
 
 
 class Packing:
@@ -31,6 +51,31 @@ class Packing:
         self.is_full = self.total == self.count * self.width
         # (sequences, width), true where something is.
         self.mask = torch.arange(self.width, device=device) < self.lengths[:, None]
+
+    @functools.cached_property
+    def parts(self) -> list[Part]:
+        """Parts with little padding, in order; sort the sequences by length to have few."""
+        sizes = self.lengths.tolist()
+        bounds = [0]
+        widest = real = 0
+        for number, size in enumerate(sizes):
+            count = number - bounds[-1]
+            padded = (count + 1) * max(widest, size)
+            if count >= _ROWS and padded > (1 + _PADDING) * (real + size):
+                bounds.append(number)
+                widest = real = 0
+            widest, real = max(widest, size), real + size
+        if len(bounds) == 1:
+            return [Part(slice(None), slice(None), self)]
+        ends = np.concatenate([[0], np.cumsum(sizes)])
+        return [
+            Part(
+                slice(int(ends[first]), int(ends[last])),
+                slice(first, last),
+                Packing(sizes[first:last], self.lengths.device),
+            )
+            for first, last in pairwise([*bounds, self.count])
+        ]
 
     def pad(self, rows: Tensor, value: float = 0.0) -> Tensor:
         """(total, size) to (sequences, width, size)."""

@@ -2,9 +2,11 @@
 
 import functools
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .dropout import Dropout
 from .packing import Packing
 
 # Of these, layers have the same parts, with the same names (and the same order of norms).
@@ -66,8 +68,12 @@ class PretrainedEncoder(nn.Module):
         first_only (bool): Return the states of the first position of each sequence
             only, (sequences, width), not those of all positions, (total, width).
         """
-        output = self.model(inputs_embeds=packing.pad(states), attention_mask=packing.mask.long())
-        states = packing.unpad(output.last_hidden_state)
+        found = []
+        for rows, _, part in packing.parts:
+            mask = part.mask.long()
+            output = self.model(inputs_embeds=part.pad(states[rows]), attention_mask=mask)
+            found.append(part.unpad(output.last_hidden_state))
+        states = torch.cat(found)
         return states[packing.starts] if first_only else states
 
 
@@ -99,19 +105,36 @@ class PackedBert(PretrainedEncoder):
 def _layer(layer: nn.Module, states: Tensor, packing: Packing, first_only: bool) -> Tensor:
     attention = layer.attention.self
     asking = states[packing.starts] if first_only else states
-    query = attention.query(asking)
-    query = query[:, None] if first_only else packing.pad(query)
-    keys, values = (packing.pad(part(states)) for part in (attention.key, attention.value))
-    heads = attention.num_attention_heads
-    found = F.scaled_dot_product_attention(
-        *(_split_heads(item, heads) for item in (query, keys, values)),
-        attn_mask=None if packing.is_full else packing.mask[:, None, None],
-        dropout_p=attention.dropout.p if attention.training else 0.0,
-    )
-    joined = found.transpose(1, 2).flatten(2)
-    joined = joined[:, 0] if first_only else packing.unpad(joined)
-    seen = layer.attention.output(joined, asking)
-    return layer.output(layer.intermediate(seen), seen)
+    query, keys, values = attention.query(asking), attention.key(states), attention.value(states)
+    found = []
+    for rows, sequences, part in packing.parts:
+        if first_only:
+            asked = query[sequences, None]
+        else:
+            asked = part.pad(query[rows])
+        seen = _attend(asked, part.pad(keys[rows]), part.pad(values[rows]), part, attention)
+        found.append(seen[:, 0] if first_only else part.unpad(seen))
+    joined = layer.attention.output(torch.cat(found), asking)
+    return layer.output(layer.intermediate(joined), joined)
+
+
+def _attend(
+    query: Tensor, keys: Tensor, values: Tensor, packing: Packing, attention: nn.Module
+) -> Tensor:
+    """Shape (sequences, positions, width) all."""
+    heads, dropout = attention.num_attention_heads, attention.dropout
+    query, keys, values = (_split_heads(item, heads) for item in (query, keys, values))
+    mask = None if packing.is_full else packing.mask[:, None, None]
+    if dropout.training and query.device.type == "cpu":
+        # As PyTorch computes it then, with faster dropout.
+        scores = (query * query.shape[-1] ** -0.5) @ keys.transpose(2, 3)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        found = dropout(scores.softmax(-1)) @ values
+    else:
+        rate = dropout.p if dropout.training else 0.0
+        found = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, dropout_p=rate)
+    return found.transpose(1, 2).flatten(2)
 
 
 def _split_heads(rows: Tensor, heads: int) -> Tensor:
@@ -124,7 +147,15 @@ def make_encoder(model: nn.Module) -> PretrainedEncoder:
     kind = getattr(config, "position_embedding_type", "absolute")
     plain = kind == "absolute" and not getattr(config, "is_decoder", False)
     like_bert = getattr(config, "model_type", None) in _LIKE_BERT and plain
+    _speed_up_dropout(model)
     return (PackedBert if like_bert else PretrainedEncoder)(model)
+
+
+def _speed_up_dropout(model: nn.Module) -> None:
+    for module in model.modules():
+        for name, child in module.named_children():
+            if type(child) is nn.Dropout:
+                setattr(module, name, Dropout(child.p))
 
 
 def set_dropout(encoder: nn.Module, rate: float) -> None:

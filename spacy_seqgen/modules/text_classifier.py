@@ -13,9 +13,6 @@ from .classifier_head import ClassifierHead
 from .packing import Packing
 from .pretrained_encoder import PretrainedEncoder
 
-# Most padding, as a share of what is real, in a batch of an encoder that computes padding.
-_PADDING = 0.25
-
 
 class TextClassifier(nn.Module):
     """An encoder, of which the lower part may be frozen, and a head.
@@ -56,16 +53,12 @@ class TextClassifier(nn.Module):
         counts (Sequence[int]): How many windows each text has, 1 or more.
         RETURNS (tuple[Tensor]): Logits, shape (texts, classes).
         """
-        groups = list(self._groups([len(window) for window in windows]))
+        groups = list(by_padded_size([len(window) for window in windows], self.batch_size))
         pooled = [self._pool([windows[i] for i in group], len(groups) > 1) for group in groups]
         vectors, weights = (torch.cat(parts) for parts in zip(*pooled, strict=True))
         back = torch.from_numpy(np.argsort(np.concatenate(groups))).to(vectors.device)
         joined = self.head.join(vectors[back], weights[back], Packing(counts, vectors.device))
         return (self.head(joined),)
-
-    def _groups(self, lengths: Sequence[int]):
-        padding = None if self.encoder.can_split else _PADDING
-        return by_padded_size(lengths, self.batch_size, padding=padding)
 
     def _pool(self, windows: list[np.ndarray], is_one_of_many: bool) -> tuple[Tensor, Tensor]:
         packing = Packing([len(window) for window in windows], self._device)
