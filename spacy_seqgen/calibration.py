@@ -36,15 +36,15 @@ def classification_report(
         np.add.at(confusion, (truths[known].argmax(1), chosen[known]), 1)
         report["accuracy"] = float(right.sum() / max(1, len(pairs)))
         report["confusion"] = confusion.tolist()
-        sure = scores.max(1, initial=0.0), (guesses & truths).any(1)
+        said, true = scores.max(1, initial=0.0), (guesses & truths).any(1)
     else:
         guesses = scores >= 0.5
         report["accuracy"] = float((guesses == truths).mean()) if truths.size else 0.0
-        sure = scores.ravel(), truths.ravel()
+        said, true = scores.ravel(), truths.ravel()
     report["per_class"] = {
         label: _precision_recall(guesses[:, i], truths[:, i]) for i, label in enumerate(labels)
     }
-    report["calibration"] = calibration(*sure)
+    report["calibration"] = calibration(said, true)
     return report
 
 
@@ -56,9 +56,7 @@ def _precision_recall(guesses: np.ndarray, truths: np.ndarray) -> dict[str, floa
     return {"p": precision, "r": recall, "f": f, "texts": int(truths.sum())}
 
 
-def calibration(
-    probabilities: np.ndarray, outcomes: np.ndarray, bins: int = BINS
-) -> dict[str, Any]:
+def calibration(probabilities: np.ndarray, outcomes: Any, bins: int = BINS) -> dict[str, Any]:
     """The expected calibration error (Guo et al. 2017, https://arxiv.org/abs/1706.04599):
     by how much the probability that was said and the share of what came true differ, in
     bins of equal width.

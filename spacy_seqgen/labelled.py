@@ -150,7 +150,8 @@ def read_labelled(path: str | Path, format: str = "auto") -> Iterator[Labelled]:
         format = "folders" if place.is_dir() else name.rpartition(".")[2]
         if format not in FORMATS:
             raise TextFileError(
-                f"The ending of {place} does not tell its format: set format to one of {FORMATS[1:]}"
+                f"The ending of {place} does not tell its format: set format to one of "
+                f"{FORMATS[1:]}"
             )
     if format == "folders":
         yield from _read_folders(place)
@@ -223,7 +224,8 @@ def _cats(data: dict[str, Any], place: str) -> dict[str, float]:
         if all(0 <= value <= 1 for value in cats.values()):
             return {str(key): float(value) for key, value in cats.items()}
     raise TextFileError(
-        f'{place} needs "label" (a string), "labels" (a list of them) or "cats" (values from 0 to 1)'
+        f'{place} needs "label" (a string), "labels" (a list of them) or "cats" (values from 0 '
+        "to 1)"
     )
 
 

@@ -7,6 +7,7 @@ from .attention import attention_cli
 from .convert import convert_cli
 from .evaluate import evaluate_cli
 from .generate import generate_cli
+from .quantize import quantize_cli
 from .report import report_cli
 from .score import score_cli
 from .train import train_cli
@@ -20,6 +21,7 @@ __all__ = [
     "convert_cli",
     "evaluate_cli",
     "generate_cli",
+    "quantize_cli",
     "report_cli",
     "score_cli",
     "train_cli",

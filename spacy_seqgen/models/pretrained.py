@@ -95,7 +95,7 @@ class PretrainedError(ValueError):
     """An encoder that can't be had. The message says why, and what to do."""
 
 
-def load_pretrained(name: str, *, allow_pickle: bool = False) -> tuple[nn.Module, dict[str, Any]]:
+def load_pretrained(name: str, *, allow_pickle: bool = False) -> tuple[Any, dict[str, Any]]:
     """Load an encoder.
 
     name (str), allow_pickle (bool): See `make_pretrained_encoder`.

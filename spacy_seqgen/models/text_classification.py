@@ -13,6 +13,7 @@ from torch import Tensor
 from ..modules.classifier_head import POOLINGS, ClassifierHead
 from ..modules.packing import Packing
 from ..modules.pretrained_encoder import make_encoder, set_dropout
+from ..modules.quantized import quantize_linear
 from ..modules.text_classifier import TextClassifier, VectorClassifier
 from .activations import make_cache
 from .class_gradients import ClassGradients
@@ -44,12 +45,14 @@ class ClassifierSettings:
             return VectorClassifier(self.make_head(description))
         return self.join(description, build_encoder(description["config"]))
 
-    def join(self, description: dict[str, Any], model: torch.nn.Module) -> TextClassifier:
+    def join(self, description: dict[str, Any], model: Any) -> TextClassifier:
         """The module around an encoder of the transformers library."""
         assert self.encoder is not None
         encoder = make_encoder(model)
         if self.encoder.dropout is not None:
             set_dropout(encoder, self.encoder.dropout)
+        if description.get("int8"):
+            quantize_linear(encoder.layers)
         return TextClassifier(
             encoder,
             self.make_head(description),
@@ -173,7 +176,10 @@ def _shim(model: Model) -> DescribedShim:
     return shim
 
 
-def _ready(model: Model) -> tuple[ClassifierSettings, DescribedShim]:
+def get_ready(model: Model) -> tuple[ClassifierSettings, DescribedShim]:
+    """
+    RAISES (ValueError): If the model was not initialized.
+    """
     shim = _shim(model)
     if shim.description is None:
         raise ValueError(Errors.E109.format(name=model.name))
@@ -186,9 +192,25 @@ def _make_pieces(own: PretrainedEncoderSettings, description: dict[str, Any]) ->
     return Pieces(description["tokenizer"], window=window, stride=stride)
 
 
+def quantize(model: Any) -> bool:
+    """Round the weights of a classifier's encoder to 8 bits.
+
+    RETURNS (bool): Whether it is one with an encoder of its own that was not rounded yet.
+    """
+    if not isinstance(model, Model) or "trained_layers" not in model.attrs:
+        return False
+    _, shim = get_ready(model)
+    description = shim.description or {}
+    if description.get("int8"):
+        return False
+    quantize_linear(shim.net.encoder.layers)
+    shim.put(shim.net, {**description, "int8": True})
+    return True
+
+
 def get_pieces(model: Model) -> Pieces:
     """What cuts texts for a classifier with an encoder of its own."""
-    settings, shim = _ready(model)
+    settings, shim = get_ready(model)
     if shim.pieces is None:
         assert settings.encoder is not None
         shim.pieces = _make_pieces(settings.encoder, shim.description or {})
@@ -196,9 +218,14 @@ def get_pieces(model: Model) -> Pieces:
 
 
 def _forward_own(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Any, Callable]:
-    _, shim = _ready(model)
+    _, shim = get_ready(model)
     windows = get_pieces(model)([doc.text for doc in docs])
     if is_train:
+        if (shim.description or {}).get("int8"):
+            raise ValueError(
+                "This classifier was quantized (spacy seqgen quantize) and can't be trained: train "
+                "the pipeline it was made from"
+            )
         update = shim.native.updates
         layers = len(shim.net.encoder.layers)
         shim.net.freeze(model.attrs["trained_layers"].frozen_parts(update, layers))
@@ -212,7 +239,7 @@ def _forward_own(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Any
 
 
 def _forward_tokens(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Any, Callable]:
-    _, shim = _ready(model)
+    _, shim = get_ready(model)
     (encoder,) = model.layers
     arrays, backprop_arrays = encoder(docs, is_train)
     # An empty Doc is one vector of zeros.
@@ -238,7 +265,7 @@ def _forward_tokens(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[
 
 def _classify(model: Model, inputs: tuple, is_train: bool) -> tuple[Any, Callable[[Any], None]]:
     """Probabilities, and what takes spaCy's gradient of them."""
-    settings, shim = _ready(model)
+    settings, shim = get_ready(model)
     if not is_train:
         with shim.inference() as net:
             (logits,) = net(*inputs)
@@ -252,7 +279,8 @@ def _classify(model: Model, inputs: tuple, is_train: bool) -> tuple[Any, Callabl
         gradient = settings.gradients(scores, xp2torch(d_scores, device=scores.device))
         backprop_logits(gradient)
 
-    return model.ops.asarray(torch2xp(scores)), backprop
+    found: Any = torch2xp(scores)
+    return model.ops.asarray(found), backprop
 
 
 def _probabilities(settings: ClassifierSettings, logits: Tensor) -> Tensor:
@@ -260,5 +288,5 @@ def _probabilities(settings: ClassifierSettings, logits: Tensor) -> Tensor:
     return logits.softmax(1) if settings.gradients.exclusive else logits.sigmoid()
 
 
-def _no_backprop(d_scores: Any) -> list:
+def _no_backprop(d_scores: Any) -> None:
     raise ValueError("This prediction was made without gradients")

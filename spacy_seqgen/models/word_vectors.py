@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from spacy.attrs import LOWER, ORTH
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
-from thinc.api import Model, Ops
+from thinc.api import Model
 from thinc.types import Floats2d
 
 _RANGE = 0.25  # of random vectors: about as long as those of GloVe, as in Kim (2014)
@@ -41,13 +40,13 @@ def build_word_vectors(
 
 
 def init(model: Model, X: Any = None, Y: Any = None) -> None:
+    ops: Any = model.ops
     width = model.get_dim("nO")
-    vocab: Vocab | None = X[0].vocab if X else None
-    vectors = None if vocab is None else vocab.vectors
+    vectors: Any = X[0].vocab.vectors if X else None
     has_vectors = vectors is not None and vectors.shape[0] > 0
     # Row 0 is for words that are not known.
     size = vectors.shape[0] + 1 if has_vectors else model.attrs["rows"]
-    table = model.ops.asarray(np.random.uniform(-_RANGE, _RANGE, (size, width)).astype("f"))
+    table: Any = ops.asarray(np.random.uniform(-_RANGE, _RANGE, (size, width)).astype("f"))
     if has_vectors and model.attrs["pretrained"]:
         if vectors.mode != "default" or vectors.shape[1] != width:
             raise ValueError(
@@ -55,16 +54,16 @@ def init(model: Model, X: Any = None, Y: Any = None) -> None:
                 f"have {vectors.shape[1]} (mode {vectors.mode}). Set width, or other vectors"
             )
         table[0] = 0.0
-        table[1:] = model.ops.asarray(vectors.data)
+        table[1:] = ops.asarray(vectors.data)
     model.set_dim("nV", size)
     model.set_param("E", table)
 
 
 def forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[list[Floats2d], Callable]:
-    ops: Ops = model.ops
-    table = model.get_param("E")
+    ops: Any = model.ops
+    table: Any = model.get_param("E")
     sizes = [len(doc) for doc in docs]
-    rows = ops.asarray1i(np.concatenate([_rows(doc, len(table)) for doc in docs] or [[]]))
+    rows = ops.asarray1i(np.concatenate([_rows(doc, len(table)) for doc in docs]))
     found = ops.unflatten(table[rows], ops.asarray1i(sizes))
 
     def backprop(gradients: list[Floats2d]) -> list[Doc]:

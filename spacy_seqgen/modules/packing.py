@@ -107,13 +107,13 @@ class _Take(torch.autograd.Function):
     it can't know that they are distinct, and takes several times as long."""
 
     @staticmethod
-    def forward(ctx, flat: Tensor, places: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx, flat: Tensor, places: Tensor) -> Tensor:
         ctx.save_for_backward(places)
         ctx.count = len(flat)
         return flat.index_select(0, places)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):  # type: ignore[override]
+    def backward(ctx, gradient: Tensor):
         (places,) = ctx.saved_tensors
         flat = gradient.new_zeros(ctx.count, gradient.shape[1])
         return flat.index_copy_(0, places, gradient), None

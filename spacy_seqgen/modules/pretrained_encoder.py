@@ -1,6 +1,7 @@
 """Pre-trained encoders of the transformers library, computed on packed sequences."""
 
 import functools
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +20,10 @@ class PretrainedEncoder(nn.Module):
     model (nn.Module): The model. Its weights keep their names, behind "model.".
     """
 
+    model: Any
     can_split = False  # whether layers can be computed by themselves
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: Any):
         super().__init__()
         self.model = model
         lists = [item for item in model.modules() if isinstance(item, nn.ModuleList)]
@@ -35,7 +37,7 @@ class PretrainedEncoder(nn.Module):
 
     @property
     def width(self) -> int:
-        return self.model.config.hidden_size  # type: ignore[union-attr, return-value]
+        return self.model.config.hidden_size
 
     def layer_of(self, name: str) -> int:
         """The layer that a parameter of this module is in, from 0; -1 for embeddings and
@@ -58,7 +60,7 @@ class PretrainedEncoder(nn.Module):
 
     def embed(self, ids: Tensor, packing: Packing) -> Tensor:
         """What the layers start from: (total,) to (total, width)."""
-        return self.model.get_input_embeddings()(ids)  # type: ignore[operator]
+        return self.model.get_input_embeddings()(ids)
 
     def run(
         self, states: Tensor, packing: Packing, start: int, stop: int, first_only: bool = False
@@ -102,7 +104,7 @@ class PackedBert(PretrainedEncoder):
         return states[packing.starts] if first_only and stop < len(self.layers) else states
 
 
-def _layer(layer: nn.Module, states: Tensor, packing: Packing, first_only: bool) -> Tensor:
+def _layer(layer: Any, states: Tensor, packing: Packing, first_only: bool) -> Tensor:
     attention = layer.attention.self
     asking = states[packing.starts] if first_only else states
     query, keys, values = attention.query(asking), attention.key(states), attention.value(states)
@@ -119,7 +121,7 @@ def _layer(layer: nn.Module, states: Tensor, packing: Packing, first_only: bool)
 
 
 def _attend(
-    query: Tensor, keys: Tensor, values: Tensor, packing: Packing, attention: nn.Module
+    query: Tensor, keys: Tensor, values: Tensor, packing: Packing, attention: Any
 ) -> Tensor:
     """Shape (sequences, positions, width) all."""
     heads, dropout = attention.num_attention_heads, attention.dropout
@@ -141,7 +143,7 @@ def _split_heads(rows: Tensor, heads: int) -> Tensor:
     return rows.unflatten(2, (heads, -1)).transpose(1, 2)
 
 
-def make_encoder(model: nn.Module) -> PretrainedEncoder:
+def make_encoder(model: Any) -> PretrainedEncoder:
     """The fastest way to compute a model of the transformers library."""
     config = model.config
     kind = getattr(config, "position_embedding_type", "absolute")
@@ -155,7 +157,7 @@ def _speed_up_dropout(model: nn.Module) -> None:
     for module in model.modules():
         for name, child in module.named_children():
             if type(child) is nn.Dropout:
-                setattr(module, name, Dropout(child.p))
+                setattr(module, name, Dropout(child.p).train(child.training))
 
 
 def set_dropout(encoder: nn.Module, rate: float) -> None:

@@ -53,12 +53,27 @@ class TextClassifier(nn.Module):
         counts (Sequence[int]): How many windows each text has, 1 or more.
         RETURNS (tuple[Tensor]): Logits, shape (texts, classes).
         """
-        groups = list(by_padded_size([len(window) for window in windows], self.batch_size))
+        groups = self._groups(windows)
         pooled = [self._pool([windows[i] for i in group], len(groups) > 1) for group in groups]
+        return (self._classify(groups, pooled, counts),)
+
+    def _groups(self, windows: Sequence[np.ndarray]) -> list[list[int]]:
+        return list(by_padded_size([len(window) for window in windows], self.batch_size))
+
+    def _classify(
+        self,
+        groups: list[list[int]],
+        pooled: Sequence[tuple[Tensor, Tensor]],
+        counts: Sequence[int],
+    ) -> Tensor:
+        """Logits of the texts from the vectors and weights of the groups of windows."""
         vectors, weights = (torch.cat(parts) for parts in zip(*pooled, strict=True))
         back = torch.from_numpy(np.argsort(np.concatenate(groups))).to(vectors.device)
         joined = self.head.join(vectors[back], weights[back], Packing(counts, vectors.device))
-        return (self.head(joined),)
+        return self.head(joined)
+
+    def _ids(self, windows: Sequence[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.concatenate(windows)).to(self._device)
 
     def _pool(self, windows: list[np.ndarray], is_one_of_many: bool) -> tuple[Tensor, Tensor]:
         packing = Packing([len(window) for window in windows], self._device)
@@ -68,8 +83,44 @@ class TextClassifier(nn.Module):
             return states, self._weights(packing)
         above: Callable = self._above
         if is_one_of_many and torch.is_grad_enabled():
-            return checkpoint(above, states, packing, use_reentrant=False)  # type: ignore[return-value]
+            return checkpoint(above, states, packing, use_reentrant=False)
         return above(states, packing)
+
+    # Explanations
+
+    def gradients(self, windows: Sequence[np.ndarray], number: int) -> np.ndarray:
+        """The gradient of the logit of a class times the input, for each piece of the
+        windows of one text, shape (pieces,)."""
+
+        def above(states: Tensor, packing: Packing) -> tuple[Tensor, Tensor]:
+            states = self._run(states, packing, 0, len(self.encoder.layers))
+            return self.head.pool(states, packing)
+
+        groups = self._groups(windows)
+        inputs, pooled = [], []
+        for group in groups:
+            packing, embedded = self._embed([windows[i] for i in group])
+            inputs.append(embedded.detach().requires_grad_())
+            pooled.append(checkpoint(above, inputs[-1], packing, use_reentrant=False))
+        logits = self._classify(groups, pooled, [len(windows)])
+        found = torch.autograd.grad(logits[0, number], inputs)
+        rows = [(item * slope).detach().sum(1) for item, slope in zip(inputs, found, strict=True)]
+        return _in_order(groups, windows, rows)
+
+    def attention(self, windows: Sequence[np.ndarray]) -> np.ndarray:
+        """The weight of each piece of the windows of one text, for pooling "attention"."""
+        groups = self._groups(windows)
+        energies = []
+        for group in groups:
+            packing, embedded = self._embed([windows[i] for i in group])
+            states = self._run(embedded, packing, 0, len(self.encoder.layers))
+            energies.append(self.head.energies(states))
+        shares = torch.cat(energies).softmax(0)
+        return _in_order(groups, windows, torch.split(shares, [len(e) for e in energies]))
+
+    def _embed(self, windows: list[np.ndarray]) -> tuple[Packing, Tensor]:
+        packing = Packing([len(window) for window in windows], self._device)
+        return packing, self.encoder.embed(self._ids(windows), packing)
 
     # The frozen part
 
@@ -111,7 +162,7 @@ class TextClassifier(nn.Module):
     def _below(self, windows: list[np.ndarray], packing: Packing) -> Tensor:
         """What the part without gradients computes: states, or the pooled vectors; with
         nothing frozen, the ids."""
-        ids = torch.from_numpy(np.concatenate(windows)).to(self._device)
+        ids = self._ids(windows)
         if self._start is None:
             return ids
         with torch.no_grad():
@@ -163,6 +214,16 @@ class TextClassifier(nn.Module):
             * self.layer_decay ** (top - self.encoder.layer_of(name))
             for name, _ in self.encoder.named_parameters()
         }
+
+
+def _in_order(
+    groups: list[list[int]], windows: Sequence[np.ndarray], values: Sequence[Tensor]
+) -> np.ndarray:
+    """Values of the pieces of all groups, as the windows come in the text."""
+    order = np.concatenate(groups)
+    ends = np.cumsum([len(windows[i]) for i in order])[:-1]
+    parts = np.split(torch.cat(list(values)).cpu().numpy(), ends)
+    return np.concatenate([parts[i] for i in np.argsort(order)])
 
 
 class VectorClassifier(nn.Module):

@@ -9,6 +9,7 @@ from spacy.tokens import Doc
 from spacy.util import is_in_jupyter
 
 from .attention import AttentionMap, get_attention_maps
+from .coloured import render_attribution
 
 # Colours with alpha, and the reader's own for text: right on light and on dark.
 _STYLE = """
@@ -31,7 +32,7 @@ _PAGE = """<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta name="color-scheme" content="light dark">
-<title>Attention</title>
+<title>{title}</title>
 </head>
 <body style="margin: 2em">
 {content}
@@ -47,24 +48,31 @@ def render(
     page: bool = False,
     jupyter: bool | None = None,
 ) -> str | None:
-    """Show where a translator looked: a table with the source across and the translation
-    down, the darker the more; the weight is shown when the pointer rests on it. Where
-    there are several translations, a click chooses.
+    """Show where a translator looked, or what a classifier went by.
 
-    docs (Doc | Iterable[Doc]): What was translated.
-    style (str): "attention".
+    "attention": a table with the source across and the translation down, the darker the
+    more; the weight is shown when the pointer rests on it. Where there are several
+    translations, a click chooses. "cats": the text, with tokens that speak for a class in
+    orange and those that speak against it in blue, for each class that was explained.
+
+    docs (Doc | Iterable[Doc]): What was translated or classified.
+    style (str): "attention" or "cats".
     page (bool): Make a page that can be saved as a file.
     jupyter (bool | None): Show it in the notebook; None does so if this is one.
     RETURNS (str | None): HTML, unless it was shown.
-    RAISES (ValueError): If a Doc has no attention.
+    RAISES (ValueError): If a Doc has nothing of the kind.
     """
-    if style != "attention":
-        raise ValueError(f'style must be "attention", got {style!r}')
+    if style not in ("attention", "cats"):
+        raise ValueError(f'style must be "attention" or "cats", got {style!r}')
     docs = [docs] if isinstance(docs, Doc) else list(docs)
-    tables = "\n".join(_render_maps(get_attention_maps(doc)) for doc in docs)
-    content = f"<style>{_STYLE}</style>\n{tables}"
+    if style == "cats":
+        shown = "\n".join(render_attribution(doc) for doc in docs)
+    else:
+        shown = "\n".join(_render_maps(get_attention_maps(doc)) for doc in docs)
+    content = f"<style>{_STYLE}</style>\n{shown}"
     if page:
-        content = _PAGE.format(content=content)
+        title = "Attention" if style == "attention" else "Classes"
+        content = _PAGE.format(content=content, title=title)
     if jupyter or (jupyter is None and is_in_jupyter()):
         from IPython.display import HTML, display
 
