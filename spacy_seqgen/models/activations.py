@@ -20,12 +20,20 @@ class ActivationCache:
     def __init__(self, kind: str, limit: float):
         self.kind = kind
         self.limit = int(limit * 1e6)
+        self._file: IO[bytes] | None = None
         self.clear()
 
     def clear(self) -> None:
+        self.close()
         self.size = 0
         self._found: dict[bytes, Any] = {}
-        self._file: IO[bytes] | None = None
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+
+    __del__ = close
 
     def __len__(self) -> int:
         return len(self._found)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from torch import nn
 
 _WAYS = (
@@ -241,7 +242,7 @@ def _without_pooler(model: nn.Module) -> nn.Module:
 def _explained(name: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         if isinstance(error, PretrainedError):
             raise
         reason = str(error).strip().split("\n")[0]

@@ -8,7 +8,6 @@ import torch
 from spacy.errors import Errors
 from spacy.tokens import Doc
 from thinc.api import Model, chain, reduce_mean, torch2xp, xp2torch
-from torch import Tensor
 
 from ..modules.classifier_head import POOLINGS, ClassifierHead
 from ..modules.packing import Packing
@@ -229,7 +228,7 @@ def _forward_own(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Any
         update = shim.native.updates
         layers = len(shim.net.encoder.layers)
         shim.net.freeze(model.attrs["trained_layers"].frozen_parts(update, layers))
-    scores, backprop = _classify(model, (windows.ids, windows.counts), is_train)
+    scores, backprop = _classify(model, docs, (windows.ids, windows.counts), is_train)
 
     def backprop_docs(d_scores: Any) -> list[Doc]:
         backprop(d_scores)
@@ -251,7 +250,7 @@ def _forward_tokens(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[
     if full:
         states[places] = xp2torch(model.ops.xp.concatenate(full), device=shim.device)
     states.requires_grad_(is_train)
-    scores, backprop = _classify(model, (states, packing), is_train)
+    scores, backprop = _classify(model, docs, (states, packing), is_train)
 
     def backprop_docs(d_scores: Any) -> Any:
         backprop(d_scores)
@@ -263,30 +262,28 @@ def _forward_tokens(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[
     return scores, backprop_docs
 
 
-def _classify(model: Model, inputs: tuple, is_train: bool) -> tuple[Any, Callable[[Any], None]]:
-    """Probabilities, and what takes spaCy's gradient of them."""
+def _classify(
+    model: Model, docs: Sequence[Doc], inputs: tuple, is_train: bool
+) -> tuple[Any, Callable[[Any], None]]:
+    """Probabilities, and what takes spaCy's gradient of them. A Doc without tokens has none
+    (spaCy's component says so too, where all Docs of a batch are empty)."""
     settings, shim = get_ready(model)
-    if not is_train:
+    if is_train:
+        own = settings.dropout
+        shim.net.set_dropout(model.attrs["dropout_rate"] if own is None else own)
+        (logits,), backprop_logits = shim.train_step(*inputs)
+    else:
         with shim.inference() as net:
             (logits,) = net(*inputs)
-        return model.ops.asarray(torch2xp(_probabilities(settings, logits))), _no_backprop
-    own = settings.dropout
-    shim.net.set_dropout(model.attrs["dropout_rate"] if own is None else own)
-    (logits,), backprop_logits = shim.train_step(*inputs)
-    scores = _probabilities(settings, logits.detach())
+    scores = logits.detach().float()
+    scores = scores.softmax(1) if settings.gradients.exclusive else scores.sigmoid()
+    there = torch.tensor([[len(doc) > 0] for doc in docs], device=scores.device)
 
     def backprop(d_scores: Any) -> None:
-        gradient = settings.gradients(scores, xp2torch(d_scores, device=scores.device))
-        backprop_logits(gradient)
+        if not is_train:
+            raise ValueError("This prediction was made without gradients")
+        gradient = xp2torch(d_scores, device=scores.device) * there
+        backprop_logits(settings.gradients(scores, gradient))
 
-    found: Any = torch2xp(scores)
+    found: Any = torch2xp(scores * there)
     return model.ops.asarray(found), backprop
-
-
-def _probabilities(settings: ClassifierSettings, logits: Tensor) -> Tensor:
-    logits = logits.float()
-    return logits.softmax(1) if settings.gradients.exclusive else logits.sigmoid()
-
-
-def _no_backprop(d_scores: Any) -> None:
-    raise ValueError("This prediction was made without gradients")
