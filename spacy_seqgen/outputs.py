@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc, Span, Token
 
+from .attribution import get_attribution, set_attribution
 from .captions import (
     get_caption,
     get_captions,
@@ -129,6 +130,7 @@ _EXTENSIONS: list[tuple[Any, str, dict[str, Any]]] = [
     (Doc, "surprisal", {"getter": get_doc_surprisal}),
     (Doc, "bits_per_char", {"getter": get_bits_per_char}),
     (Doc, "perplexity", {"getter": get_perplexity}),
+    (Doc, "cats_attribution", {"getter": get_attribution, "setter": set_attribution}),
     (Doc, "translation", {"getter": get_translation, "setter": set_translation}),
     (Doc, "translations", {"getter": get_translations, "setter": set_translations}),
     (Doc, "translation_prefix", {"getter": get_prefix, "setter": set_prefix}),

@@ -8,6 +8,8 @@ from .caption import caption_cli
 from .convert import convert_cli
 from .evaluate import evaluate_cli
 from .generate import generate_cli
+from .quantize import quantize_cli
+from .report import report_cli
 from .score import score_cli
 from .train import train_cli
 from .translate import translate_cli
@@ -21,6 +23,8 @@ __all__ = [
     "convert_cli",
     "evaluate_cli",
     "generate_cli",
+    "quantize_cli",
+    "report_cli",
     "score_cli",
     "train_cli",
     "translate_cli",

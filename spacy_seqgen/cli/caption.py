@@ -152,7 +152,7 @@ def _write(output: Path, found: Iterator[tuple[Doc, list[str]]], attention: bool
             if written > len(rows):
                 msg.warn(f"The page shows the first {len(rows)} of {written} pictures")
             parts = [render_caption(doc) for doc, _ in rows] if attention else [render_sheet(rows)]
-            file.write(with_style(STYLE, parts, page=True))
+            file.write(with_style(STYLE, parts, "Captions"))
     return written
 
 

@@ -14,9 +14,12 @@ from spacy.util import load_model
 from wasabi import msg
 
 from ..image_captions import create_image_captions_reader
+from ..labelled import create_text_classification_reader
 from ..parallel import create_parallel_reader
 from ..readers import create_plain_text_reader
 from ..textfiles import read_lines
+
+CLASSIFIERS = ("textcat", "textcat_multilabel")
 
 
 def load_pipeline(model: str) -> Language:
@@ -41,6 +44,30 @@ def find_component(nlp: Language, factory: str, name: str | None) -> tuple[str, 
         )  # fmt: skip
         msg.fail(f"The pipeline has no single component '{factory}'{asked}", there, exits=1)
     return name, nlp.get_pipe(name)
+
+
+def find_classifier(nlp: Language, name: str | None) -> tuple[str, Any, bool]:
+    """The text categorizer, by name or as the only one, and whether its classes exclude
+    each other."""
+    kinds = {n: nlp.get_pipe_meta(n).factory for n in nlp.component_names}
+    names = [n for n, factory in kinds.items() if factory in CLASSIFIERS]
+    if name is None and len(names) == 1:
+        name = names[0]
+    if name not in names:
+        msg.fail(
+            "The pipeline has no single text categorizer" + (f" named '{name}'" if name else ""),
+            f"Those there are: {names}. Choose with --component",
+            exits=1,
+        )
+    return name, nlp.get_pipe(name), kinds[name] == "textcat"
+
+
+def read_labelled_examples(nlp: Language, path: Path, format: str = "auto") -> Iterator[Example]:
+    """Labelled texts, also from a .spacy file."""
+    if path.suffix == ".spacy":
+        yield from Corpus(path)(nlp)
+    else:
+        yield from create_text_classification_reader(path, format)(nlp)
 
 
 def read_docs(
@@ -78,6 +105,8 @@ def read_examples(
         if start != 0 or stop not in (None, 1.0):
             raise ValueError(f"--start and --stop are for running text, and {path} holds pairs")
         yield from create_parallel_reader(path, target)(nlp)
+    elif path.suffix != ".spacy" and _has(nlp, *CLASSIFIERS):
+        yield from read_labelled_examples(nlp, path)
     elif is_jsonl(path):
         for doc in read_docs(nlp, path):
             yield Example(nlp.make_doc(doc.text), doc)
@@ -90,8 +119,8 @@ def read_examples(
         yield from reader(nlp)
 
 
-def _has(nlp: Language, factory: str) -> bool:
-    return any(nlp.get_pipe_meta(name).factory == factory for name in nlp.pipe_names)
+def _has(nlp: Language, *factories: str) -> bool:
+    return any(nlp.get_pipe_meta(name).factory in factories for name in nlp.pipe_names)
 
 
 def is_jsonl(path: Path) -> bool:

@@ -4,7 +4,8 @@ Thinc's optimizers (`Adam.v1`, `RAdam.v1`, `SGD.v1`) hold the settings and sched
 the config gives them, but update one tensor at a time. `NativeStep` reads their present
 values before each step and updates all tensors with one fused call. Two things differ
 from Thinc, on purpose: gradients are clipped by their global norm, as every paper has
-it, and weight decay spares biases, norms and padding rows.
+it, and weight decay spares biases, norms and padding rows. A module may have a method
+`learn_rate_factors`, which names the parameters that learn slower or faster than others.
 """
 
 import math
@@ -31,7 +32,8 @@ class NativeStep:
         self.updates = 0
         self.parameters = dict(net.named_parameters())
         self._padding = list(_padding_rows(net))
-        self._factors = dict(_rate_factors(net))
+        factors = getattr(net, "learn_rate_factors", dict)
+        self._factors: dict[str, float] = factors()
         self._torch: torch.optim.Optimizer | None = None
         self.source: Optimizer | None = None
         self._kind: tuple[str, bool] | None = None
@@ -85,15 +87,14 @@ class NativeStep:
         return self._torch
 
     def _groups(self) -> list[dict[str, Any]]:
-        """Parameters by whether they decay, and by their factor of the learning rate."""
-        groups: dict[tuple[bool, float], list[Tensor]] = {}
+        # Frozen ones too: they may be trained later.
+        groups: dict[tuple[float, bool], list[Tensor]] = {}
         for name, item in self.parameters.items():
-            if item.requires_grad:
-                key = item.ndim > 1, self._factors.get(name, 1.0)
-                groups.setdefault(key, []).append(item)
+            key = self._factors.get(name, 1.0), item.ndim > 1
+            groups.setdefault(key, []).append(item)
         return [
-            {"params": items, "decays": decays, "factor": factor}
-            for (decays, factor), items in sorted(groups.items(), reverse=True, key=lambda g: g[0])
+            {"params": items, "factor": factor, "decays": decays}
+            for (factor, decays), items in groups.items()
         ]
 
     def _update_averages(self, averages: dict[Any, Any]) -> None:
@@ -103,8 +104,9 @@ class NativeStep:
                 key = (self.key, name)
                 if not parameter.requires_grad:
                     continue
-                if key not in averages:
-                    averages[key] = torch.zeros_like(parameter)
+                if key not in averages:  # one that begins later begins where it is
+                    start = torch.zeros_like if self.updates == 1 else torch.clone
+                    averages[key] = start(parameter.detach())
                 averages[key].lerp_(parameter, 1.0 - decay)
 
     # For checkpoints
@@ -155,16 +157,6 @@ def _make_torch_optimizer(
     if kind == "sgd":
         return torch.optim.SGD(groups, lr=1e-3, fused=fused)
     return (torch.optim.AdamW if decoupled else torch.optim.Adam)(groups, fused=fused)
-
-
-def _rate_factors(net: nn.Module) -> Iterator[tuple[str, float]]:
-    """Names of parameters that learn faster or slower than the others, and how much: those
-    of modules that have a `rate_factor`."""
-    for path, module in net.named_modules():
-        factor = getattr(module, "rate_factor", 1.0)
-        if factor != 1.0:
-            for name, _ in module.named_parameters(path):
-                yield name, factor
 
 
 def _padding_rows(net: nn.Module) -> Iterator[tuple[Tensor, int]]:

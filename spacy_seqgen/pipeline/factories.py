@@ -7,6 +7,7 @@ from typing import Any
 from spacy.language import Language
 from thinc.api import Model
 
+from ..attribution import CatsExplainer
 from ..generation import GenerationOptions
 from ..pictures import PictureSettings
 from ..vocabularies import Vocabulary
@@ -221,3 +222,27 @@ def make_image_captioner(
         greedy_evaluation=greedy_evaluation,
         scorer=scorer,
     )
+
+
+@Language.factory(
+    "cats_explainer",
+    assigns=["doc._.cats_attribution"],
+    requires=["doc.cats"],
+    default_config={"component": "textcat", "method": "gradient", "threshold": 1.0},
+)
+def make_cats_explainer(
+    nlp: Language, name: str, component: str, method: str, threshold: float
+) -> CatsExplainer:
+    """Make a component that says which tokens drove a classification.
+
+    component (str): Name of the `textcat` or `textcat_multilabel`, which comes before it.
+    method (str): "gradient" or "attention".
+    threshold (float): Explain classes with at least this probability, and the most
+        probable one.
+    RAISES (ValueError): If there is no such component, or a value is out of range.
+    """
+    if component not in nlp.component_names:
+        raise ValueError(
+            f"The component '{name}' explains '{component}', which is not there: add that first"
+        )
+    return CatsExplainer(name, nlp.get_pipe(component), method=method, threshold=threshold)

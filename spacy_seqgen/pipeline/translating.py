@@ -11,13 +11,13 @@ from thinc.api import Model
 
 from ..generation import GenerationOptions
 from ..generation.results import Hypothesis
+from ..lengths import by_padded_size
 from ..models.shim import get_shim
 from ..models.translation import pad_sources
 from ..modules.seq2seq import Source
 from ..translations import Translation
 from ..vocabularies import UNK, Encoded, Vocabulary
 from .alignment import pool_source, pool_target
-from .batches import by_padded_size
 from .segments import Segment, join_segments
 from .writing import TextWriter
 

@@ -14,11 +14,11 @@ from spacy.vocab import Vocab
 from thinc.api import Model
 
 from ..generation import GenerationOptions
+from ..lengths import by_padded_size
 from ..models.translation import pad_pairs
 from ..translations import Translation, get_prefix, get_translation, set_translations
 from ..vocabularies import PAD, Vocabulary
 from .base import GeneratingPipe
-from .batches import by_padded_size
 from .embeddings import freeze_embeddings, load_embeddings
 from .segments import Segment, find_segments
 from .translating import Sentence, SentenceTranslator, check_attention, join_translations
