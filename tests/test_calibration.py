@@ -60,7 +60,7 @@ def test_report_command(tmp_path, factory):
     nlp.initialize()
     nlp.to_disk(tmp_path / "model")
     output = tmp_path / "report"
-    command = ["report", str(tmp_path / "model"), str(data), "--output", str(output)]
+    command = ["classification-report", str(tmp_path / "model"), str(data), "--output", str(output)]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     pictures = {"reliability.png"} | ({"confusion.png"} if factory == "textcat" else set())

@@ -23,7 +23,7 @@ NAMES = {
     "batchers": ["spacy-seqgen.text_streams.v1", "spacy-seqgen.padded_pairs.v1"],
     "scorers": ["spacy-seqgen.language_model_scorer.v1", "spacy-seqgen.translation_scorer.v1"],
     "schedules": ["spacy-seqgen.warmup_cosine.v1"],
-    "loggers": ["spacy-seqgen.checkpoint_logger.v1"],
+    "loggers": ["spacy-seqgen.checkpoint_logger.v1", "spacy-seqgen.progress_logger.v1"],
     "cli": ["seqgen"],
 }
 

@@ -14,6 +14,7 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 from ..generation import GenerationOptions
 from ..models.shim import get_shim
 from ..outputs import install_extensions
+from ..windows import get_windows
 from .saving import VocabularyPipe
 
 
@@ -47,6 +48,9 @@ class GeneratingPipe(VocabularyPipe):
         self.batch_symbols = batch_symbols
         self.scorer = scorer
         self.cfg: dict[str, Any] = {}
+        # For loggers, which spaCy tells nothing between evaluations.
+        self.learned_characters = 0
+        self.recent_loss: float | None = None
 
     @property
     def is_initialized(self) -> bool:
@@ -109,7 +113,10 @@ class GeneratingPipe(VocabularyPipe):
         docs = [eg.reference for eg in examples if self.can_learn(eg.reference)]
         if docs:
             set_dropout_rate(self.model, drop)
-            losses[self.name] += self.learn(docs)
+            self.recent_loss = self.learn(docs)
+            losses[self.name] += self.recent_loss
+            rows = (row for doc in docs for row in get_windows(doc))
+            self.learned_characters += sum(len(text) for text, _ in rows)
             if sgd not in (None, False):
                 self.finish_update(sgd)
         return losses

@@ -215,6 +215,22 @@ class TextGenerator(GeneratingPipe):
         self.check_initialized()
         yield from self._continuer(self.options.changed(options)).stream(doc.text)
 
+    def next_symbols(self, doc: Doc) -> tuple[list[str], np.ndarray]:
+        """What may follow a Doc.
+
+        doc (Doc): The prompt.
+        RETURNS (tuple[list[str], np.ndarray]): All symbols of the vocabulary, and the
+            probability of each at temperature 1, shape (symbols,).
+        RAISES (ValueError): If the component was neither initialized nor loaded.
+        """
+        self.check_initialized()
+        ids = self.vocabulary.encode(doc.text).ids
+        reader = Prompts(self.model, [ids])
+        with get_shim(self.model).inference() as net:
+            state, last = reader.start(lambda state: state, [0])
+            logits, _ = net.step(state, last)
+        return list(self.vocabulary.symbols), logits[0].softmax(-1).cpu().numpy()
+
     def _continuer(self, options: GenerationOptions) -> TextContinuer:
         return TextContinuer(self.model, self.vocabulary, options)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from .figure import make_figure
+from .figure import new_figure
 
 
 def save_confusion(report: dict[str, Any], path: str | Path) -> None:
@@ -14,7 +14,7 @@ def save_confusion(report: dict[str, Any], path: str | Path) -> None:
     """
     labels, counts = report["labels"], report["confusion"]
     side = 2.0 + 0.6 * len(labels)
-    figure = make_figure((side + 0.5, side))
+    figure = new_figure(side + 0.5, side)
     axes = figure.add_subplot()
     shares = [[n / max(1, sum(row)) for n in row] for row in counts]
     image = axes.imshow(shares, cmap="Oranges", vmin=0, vmax=1)
@@ -33,7 +33,7 @@ def save_confusion(report: dict[str, Any], path: str | Path) -> None:
 def save_reliability(report: dict[str, Any], path: str | Path) -> None:
     """Draw a reliability plot: what was said against what came true."""
     found = report["calibration"]
-    figure = make_figure((4.5, 4.0))
+    figure = new_figure(4.5, 4.0)
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
     said, true = ([item[key] for item in found["bins"]] for key in ("said", "true"))

@@ -29,17 +29,20 @@ def save_figure(doc: Doc, path: str | Path, *, number: int = 0) -> None:
     draw_figure(doc, number=number).savefig(path, bbox_inches="tight")
 
 
-def make_figure(size: tuple[float, float]) -> Any:
-    """An empty figure, width and height in inches."""
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure, in inches.
+
+    RAISES (ImportError): If there is no matplotlib; says how to get it.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("Figures need matplotlib: pip install matplotlib") from error
-    return Figure(figsize=size, layout="constrained")
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _draw(item: AttentionMap) -> Any:
-    figure = make_figure((1.5 + _INCHES * len(item.source), 1.2 + _INCHES * len(item.target)))
+    figure = new_figure(1.5 + _INCHES * len(item.source), 1.2 + _INCHES * len(item.target))
     axes = figure.add_subplot()
     image = axes.imshow(item.weights, cmap="Oranges", vmin=0, vmax=1, aspect="equal")
     axes.set_xticks(range(len(item.source)), item.source, rotation=60, ha="left")

@@ -9,11 +9,12 @@ from spacy.tokens import Doc
 from spacy.util import is_in_jupyter
 
 from .attention import AttentionMap, get_attention_maps
-from .captions import STYLE, render_caption
+from .captions import STYLE as CAPTION_STYLE
+from .captions import render_caption
 from .coloured import render_attribution
 
 # Colours with alpha, and the reader's own for text: right on light and on dark.
-_STYLE = """
+STYLE = """
 .seqgen {font-family: system-ui, sans-serif; font-size: 14px; overflow-x: auto; margin: 1em 0}
 .seqgen table {border-collapse: collapse; background: none}
 .seqgen th {font-weight: normal; padding: 2px 6px; color: inherit; background: none}
@@ -124,12 +125,13 @@ def _render_maps(doc: Doc) -> str:
         parts.append(
             f'<input type="radio" name="{group}" id="{group}-{number}"{checked}>'
             f'<label for="{group}-{number}">{html.escape(item.title)}</label>'
-            f"<figure>{_render_table(item)}</figure>"
+            f"<figure>{render_table(item)}</figure>"
         )
     return f'<div class="seqgen">{"".join(parts)}</div>'
 
 
-def _render_table(item: AttentionMap) -> str:
+def render_table(item: AttentionMap) -> str:
+    """The table alone, to be put into a page that has `STYLE`, inside of class "seqgen"."""
     source = [html.escape(token) for token in item.source]
     head = "".join(f"<th>{token}</th>" for token in source)
     rows = []
@@ -145,7 +147,7 @@ def _render_table(item: AttentionMap) -> str:
 
 # Style sheet, title of a page, and what shows a Doc.
 _STYLES = {
-    "attention": (_STYLE, "Attention", _render_maps),
-    "caption": (STYLE, "Captions", render_caption),
-    "cats": (_STYLE, "Classes", render_attribution),
+    "attention": (STYLE, "Attention", _render_maps),
+    "caption": (CAPTION_STYLE, "Captions", render_caption),
+    "cats": (STYLE, "Classes", render_attribution),
 }

@@ -1,0 +1,42 @@
+"""A report of some trainings: one page to look at, or Markdown.
+
+Each section is a module with a `TITLE`, and a function `build` that looks for what it needs
+among the inputs and says plainly what is not there. To add one, write such a module and
+name it in `SECTIONS`.
+"""
+
+from pathlib import Path
+from types import ModuleType
+
+from . import curves, facts, samples, scores, surprisal, translations
+from .blocks import Block, Section
+from .inputs import Inputs
+from .render import render_html, render_markdown
+
+__all__ = ["SECTIONS", "Block", "Inputs", "Section", "make_report"]
+
+SECTIONS: list[ModuleType] = [scores, curves, samples, surprisal, translations, facts]
+
+
+def make_report(
+    folder: Path, output: Path, *, metrics: Path | None = None, prompt: str = "The "
+) -> Inputs:
+    """Write a report.
+
+    folder (Path): The output directory of a training, or a directory with several.
+    output (Path): The file, .html or .md. The figures of the latter are beside it.
+    metrics (Path | None): A directory of scores, as `spacy seqgen evaluate --output` writes
+        them; by default "metrics" beside the folder.
+    prompt (str): What the samples of language models continue.
+    RETURNS (Inputs): What was found.
+    RAISES (ValueError): If there is no pipeline in the folder.
+    RAISES (OSError): If the file can't be written.
+    """
+    inputs = Inputs(folder, metrics or folder.parent / "metrics", prompt)
+    sections = [Section(module.TITLE, module.build(inputs)) for module in SECTIONS]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if output.suffix == ".md":
+        render_markdown("Report", sections, output)
+    else:
+        output.write_text(render_html("Report", sections), encoding="utf8")
+    return inputs

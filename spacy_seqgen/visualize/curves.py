@@ -1,0 +1,73 @@
+"""Learning curves: what the logs of trainings say, as a figure."""
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+from ..training.log import TrainingLog
+from .figure import new_figure
+from .page import make_page
+from .svg import to_svg
+
+# Line styles as well as colours: they are told apart without seeing colour, and in print.
+_LINES = ["-", "--", ":", "-."]
+_SIZE = 3.7, 2.6  # inches of each part: as wide as a phone
+
+
+def draw_curves(logs: Mapping[str, TrainingLog], *, columns: int = 2) -> Any:
+    """Draw loss and score of some trainings over their updates.
+
+    logs (Mapping[str, TrainingLog]): By name; all in the same figure.
+    columns (int): Parts beside each other: 2, or 1 for a narrow page.
+    RETURNS (matplotlib.figure.Figure): The figure.
+    RAISES (ValueError): If there is no evaluation in any of them.
+    """
+    logs = {name: log for name, log in logs.items() if log.rows}
+    if not logs:
+        raise ValueError("There is no evaluation in the log: the training stopped before the first")
+    rows = 2 // columns
+    figure = new_figure(_SIZE[0] * columns, _SIZE[1] * rows)
+    loss_axes, score_axes = figure.subplots(rows, columns)
+    pipes = sorted({pipe for log in logs.values() for pipe in log.rows[0]["losses"]})
+    for number, (name, log) in enumerate(logs.items()):
+        steps = [row["step"] for row in log.rows]
+        style: dict[str, Any] = {"color": f"C{number}", "linestyle": _LINES[number % len(_LINES)],
+                                 "marker": ".", "markersize": 4}  # fmt: skip
+        for pipe in pipes:
+            # The first evaluation is after one update: its loss is that of random weights.
+            points = [(r["step"], r["losses"][pipe]) for r in log.rows if pipe in r["losses"]]
+            if points:
+                label = f"{name}, {pipe}" if len(pipes) > 1 else name
+                loss_axes.plot(*zip(*points, strict=True), label=label, **style)
+        score_axes.plot(steps, [row["score"] for row in log.rows], label=name, **style)
+    loss_axes.set_ylabel("loss, mean of an update")
+    kinds = {" + ".join(start["scores"]) for log in logs.values() for start in log.starts}
+    score_axes.set_ylabel(kinds.pop() if len(kinds) == 1 else "score")
+    for axes in (loss_axes, score_axes):
+        axes.set_xlabel("updates")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    if len(logs) > 1 or len(pipes) > 1:
+        loss_axes.legend(frameon=False, fontsize="small")
+    return figure
+
+
+def describe_curves(logs: Mapping[str, TrainingLog]) -> str:
+    """The same in words, for those who can't see the figure."""
+    parts = []
+    for name, log in logs.items():
+        if log.rows:
+            first, last = log.rows[0], log.rows[-1]
+            parts.append(
+                f"{name}: score from {first['score']:.4f} to {last['score']:.4f} in "
+                f"{last['step']:,} updates, best {last['best']:.4f}"
+            )
+    return "; ".join(parts)
+
+
+def render_curves(logs: Mapping[str, TrainingLog]) -> str:
+    """The figure as a page of HTML, with the figures in words."""
+    words = describe_curves(logs)
+    svg = to_svg(draw_curves(logs, columns=1), words)
+    caption = html.escape(words)
+    return make_page("Training", f"<figure>{svg}<figcaption>{caption}</figcaption></figure>")

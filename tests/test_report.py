@@ -1,0 +1,251 @@
+"""The report: what is in it, and how a browser shows it."""
+
+import html
+import json
+import math
+import re
+import shutil
+
+import pytest
+from spacy.tokens import DocBin
+from typer.testing import CliRunner
+
+from spacy_seqgen.cli import app
+from spacy_seqgen.training.log import FILE_NAME
+
+from .browser import Browser, find_browser
+from .pipeline.test_translator import PAIRS
+from .pipeline.test_translator import make_nlp as make_translator
+from .util import TEXTS, make_nlp
+
+pytest.importorskip("matplotlib")
+
+NASTY = "</div><script>alert(1)</script> & <b>"
+BY_LENGTH = {"1-5": {"bleu": 0.9, "sentences": 3}, "6-10": {"bleu": 0.4, "sentences": 2}}
+# Of a page: how wide it is, what sticks out, which figures can't be seen.
+LOOK = """({
+  inner: window.innerWidth, scroll: document.documentElement.scrollWidth,
+  outside: [...document.querySelectorAll('body *')].filter(
+    e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.wide, .seqgen')
+  ).map(e => e.outerHTML.slice(0, 80)),
+  figures: [...document.querySelectorAll('figure svg, .seqgen table')].map(e => {
+    const box = e.getBoundingClientRect();
+    return e.checkVisibility() && box.width > 100 && box.height > 100;
+  }),
+  labels: [...document.querySelectorAll('svg')].map(e => e.getAttribute('aria-label')),
+})"""
+# The lowest contrast between any text and what is painted behind it (WCAG 2.1, 1.4.3).
+CONTRAST = """(() => {
+  const parse = c => (c.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
+  const light = rgb => {
+    const [r, g, b] = rgb.map(v => v / 255).map(
+      v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = e => {
+    const layers = [];
+    for (; e; e = e.parentElement) {
+      const [r, g, b, a = 1] = parse(getComputedStyle(e).backgroundColor);
+      layers.unshift([r, g, b, a]);
+    }
+    return layers.reduce((below, [r, g, b, a]) =>
+      [r, g, b].map((v, i) => v * a + below[i] * (1 - a)), [255, 255, 255]);
+  };
+  let lowest = 21;
+  for (const e of document.querySelectorAll('body *')) {
+    const own = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+    if (!own || e.tagName === 'STYLE') continue;
+    const style = getComputedStyle(e);
+    const ink = parse(e.closest('svg') ? style.fill : style.color).slice(0, 3);
+    const [a, b] = [light(ink), light(behind(e))].sort((x, y) => y - x);
+    lowest = Math.min(lowest, (a + 0.05) / (b + 0.05));
+  }
+  return lowest;
+})()"""
+
+
+def save_run(folder, nlp, examples, *, log=True):
+    """As a training leaves it: a pipeline that knows what it was evaluated on, and a log."""
+    folder.mkdir(parents=True)
+    docs = DocBin(store_user_data=True)
+    for example in examples:
+        docs.add(example)
+    corpus = folder.parent.parent / f"{nlp.pipe_names[0]}.spacy"
+    docs.to_disk(corpus)
+    nlp.config["paths"]["dev"] = str(corpus)
+    nlp.to_disk(folder / "model-best")
+    start = {"step": 0, "scores": ["bleu"], "started": "2020-01-01T00:00:00+00:00", "seed": 0,
+             "versions": {"python": "3"}, "machine": {"processor": "abacus"}}  # fmt: skip
+    name = nlp.pipe_names[0]
+    rows = [{"step": n * 10, "losses": {name: 3 - n}, "score": n / 9, "best": n / 9, "seconds": n,
+             "speed": 1200.0, "unit": "characters"} for n in range(3)]  # fmt: skip
+    if log:
+        lines = (json.dumps(row) + "\n" for row in (start, *rows))
+        (folder / FILE_NAME).write_text("".join(lines))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three trainings with their scores."""
+    root = tmp_path_factory.mktemp("report")
+    nlp = make_nlp(steps=40)
+    texts = [TEXTS[0] + NASTY, *TEXTS]
+    save_run(root / "training" / "lm", nlp, [nlp.make_doc(text) for text in texts])
+    for name, attention, steps in (("seq", "additive", 120), ("seq-plain", "none", 40)):
+        nlp = make_translator(steps=steps, model={"attention": attention})
+        docs = [nlp.make_doc(source) for source, _ in PAIRS]
+        for doc, (_, target) in zip(docs, PAIRS, strict=True):
+            doc._.translation = target
+        save_run(root / "training" / name, nlp, docs)
+    (root / "metrics").mkdir()
+    for name in ("seq", "seq-plain"):
+        scores = {"bleu": 0.5, "bleu_signature": "tok:13a|version", "bleu_by_length": BY_LENGTH}
+        text = json.dumps({"translator": scores, "speed": 3})
+        (root / "metrics" / f"{name}.json").write_text(text)
+    (root / "metrics" / "lm.json").write_text('{"text_generator": {"bits_per_char": 1.25}}')
+    return root / "training"
+
+
+def report(folder, output, *options):
+    return CliRunner().invoke(app, ["report", str(folder), "--output", str(output), *options])
+
+
+@pytest.fixture(scope="module")
+def page(folder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    done = report(folder, path, "--prompt", NASTY)
+    assert done.exit_code == 0, done.output
+    return path
+
+
+def test_the_page_holds_everything_and_fetches_nothing(page):
+    text = page.read_text(encoding="utf8")
+    for part in ("1.2500", "tok:13a|version", "Temperature 0.2", "Temperature 1.2", "figure 8.2",
+                 "le chat noir", "It has no attention", "6-10", "abacus", "0.4000"):  # fmt: skip
+        assert part in text, part
+    assert 'class="absent"' not in text
+    assert text.count("<svg") == 3 + 1 + 1
+    assert text.count('<div class="seqgen">') == 2
+    assert "<script" not in text
+    assert html.escape(NASTY) in text
+    assert not re.search(r"(src|href)=[\"'][^#\"']|@import|url\([^#]", text)
+
+
+def test_markdown(folder, tmp_path):
+    done = report(folder, tmp_path / "report.md")
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "report.md").read_text(encoding="utf8")
+    assert "| bits\\_per\\_char | 1.2500 |" in text
+    pictures = re.findall(r"\]\((report_figures/\d\.png)\)", text)
+    assert len(pictures) == 5
+    for picture in pictures:
+        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_report_does_not_change_with_what_was_reported_before(folder, page, tmp_path):
+    assert report(folder, tmp_path / "again.html", "--prompt", NASTY).exit_code == 0
+    assert (tmp_path / "again.html").read_text() == page.read_text()
+
+
+def test_what_is_absent_is_said(folder, tmp_path):
+    root = tmp_path / "training" / "lm"
+    shutil.copytree(folder / "lm", root)
+    (root / FILE_NAME).unlink()
+    config = root / "model-best" / "config.cfg"
+    config.write_text(re.sub(r'dev = ".*"', 'dev = "gone.spacy"', config.read_text()))
+    done = report(tmp_path / "training", tmp_path / "out.html")
+    assert done.exit_code == 0, done.output
+    found = re.findall(r'<p class="absent">(.*?)</p>', (tmp_path / "out.html").read_text())
+    for words in ("no scores", "no log", "has a translator", "can&#x27;t be read", "tell times"):
+        assert any(words in text for text in found), (words, found)
+
+
+def test_what_can_not_be_read_is_named(folder, tmp_path):
+    shutil.copytree(folder.parent, tmp_path / "all")
+    (tmp_path / "all" / "metrics" / "lm.json").write_text("[1]")
+    (tmp_path / "all" / "training" / "seq" / FILE_NAME).write_text("nonsense\n{}\n")
+    (tmp_path / "all" / "training" / "seq-plain" / "model-best" / "config.cfg").write_text("[a")
+    done = report(tmp_path / "all" / "training", tmp_path / "out.html")
+    shown = " ".join(done.output.split())
+    assert done.exit_code == 0, shown
+    assert "lm.json" in shown
+    assert "line 1 is not JSON" in shown
+    assert "seq-plain" in shown
+
+
+@pytest.mark.parametrize(
+    "arguments,message",
+    [(["empty", "out.html"], "no pipeline"), (["lm", "out.pdf"], "must end in .html or .md")],
+)
+def test_what_can_not_be_reported(folder, tmp_path, arguments, message):
+    (tmp_path / "empty").mkdir()
+    source = tmp_path / "empty" if arguments[0] == "empty" else folder / arguments[0]
+    done = report(source, tmp_path / arguments[1])
+    assert done.exit_code == 1
+    assert message in " ".join(done.output.split())
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if find_browser() is None:
+        pytest.skip("needs Chromium, as in Debian's package chromium")
+    found = Browser(tmp_path_factory.mktemp("profile"))
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_browser_shows_it(page, browser, width, dark, record_property):
+    browser.open(page.as_uri(), width, dark=dark)
+    assert browser.errors() == []
+    assert browser.requests() == [page.as_uri()]
+    seen = browser.evaluate(LOOK)
+    assert seen["inner"] == width
+    assert seen["scroll"] <= width
+    assert seen["outside"] == []
+    assert len(seen["figures"]) == 7
+    assert all(seen["figures"])
+    assert all(len(label) > 20 for label in seen["labels"])
+    assert browser.evaluate(CONTRAST) >= 4.5
+    shot = page.with_name(f"{width}-{'dark' if dark else 'light'}.png")
+    browser.screenshot(shot)
+    assert shot.stat().st_size > 20_000
+    record_property("screenshot", str(shot))
+
+
+def test_it_prints_on_white(page, browser):
+    browser.open(page.as_uri(), 1280, dark=True)
+    browser.call("Emulation.setEmulatedMedia", media="print", features=[])
+    colours = browser.evaluate(
+        "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor,"
+        " getComputedStyle(document.querySelector('nav')).display]"
+    )
+    assert colours == ["rgb(0, 0, 0)", "rgb(255, 255, 255)", "none"]
+    printed = browser.call("Page.printToPDF", printBackground=True)["data"]
+    assert len(printed) > 20_000
+    browser.call("Emulation.setEmulatedMedia", media="", features=[])
+
+
+def test_the_browser_would_tell(browser, tmp_path):
+    """The checks above can fail."""
+    bad = tmp_path / "bad.html"
+    bad.write_text(
+        '<body style="margin:0"><p style="width:2000px;color:#999">wide</p><script>oops()</script>'
+    )
+    browser.open(bad.as_uri(), 390)
+    assert browser.errors()
+    assert browser.evaluate(LOOK)["outside"]
+    assert browser.evaluate(CONTRAST) < 4.5
+
+
+def test_next_symbols_are_those_of_the_next_step():
+    nlp = make_nlp(steps=60)
+    pipe = nlp.get_pipe("text_generator")
+    symbols, probabilities = pipe.next_symbols(nlp.make_doc("To b"))
+    assert symbols[probabilities.argmax()] == "e"
+    assert probabilities.sum() == pytest.approx(1.0, abs=1e-5)
+    longer = nlp("To be")
+    bits = longer._.surprisal - nlp("To b")._.surprisal
+    assert -bits == pytest.approx(math.log2(probabilities.max()), abs=1e-3)
+    assert pipe.next_symbols(nlp.make_doc(""))[1].shape == (len(symbols),)
