@@ -13,6 +13,7 @@ from .translations import get_translation
 
 TRANSLATION_SCORES = (
     "bleu", "bleu_lowercase", "chrf", "ter", "exact_match", "bleu_by_length", "bleu_signature",
+    "bleu_lowercase_signature", "chrf_signature", "ter_signature",
 )  # fmt: skip
 CAPTION_SCORES = (
     "bleu_1", "bleu_2", "bleu_3", "bleu_4", "caption_chrf", "rouge_l", "cider_d",
@@ -82,7 +83,8 @@ def score_translations(
         exact_match: share of translations that are equal to the reference.
         bleu_by_length: BLEU of sentences with so many words in the source, and their
             number: {"6-10": {"bleu": 0.4, "sentences": 231}}.
-        bleu_signature: how BLEU was computed.
+        bleu_signature, bleu_lowercase_signature, chrf_signature, ter_signature: how each
+            was computed, so that figures can be compared.
         All None if no reference has a translation.
     """
     from sacrebleu.metrics import BLEU, CHRF, TER
@@ -98,16 +100,19 @@ def score_translations(
             lengths.append(len(example.reference.text.split()))
     if not gold:
         return dict.fromkeys(TRANSLATION_SCORES)
-    bleu = BLEU()
+    bleu, lowercase, chrf, ter = BLEU(), BLEU(lowercase=True), CHRF(), TER()
     exact = sum(one.strip() == two.strip() for one, two in zip(found, gold, strict=True))
     return {
         "bleu": bleu.corpus_score(found, [gold]).score / 100,
-        "bleu_lowercase": BLEU(lowercase=True).corpus_score(found, [gold]).score / 100,
-        "chrf": CHRF().corpus_score(found, [gold]).score / 100,
-        "ter": TER().corpus_score(found, [gold]).score / 100 if details else None,
+        "bleu_lowercase": lowercase.corpus_score(found, [gold]).score / 100,
+        "chrf": chrf.corpus_score(found, [gold]).score / 100,
+        "ter": ter.corpus_score(found, [gold]).score / 100 if details else None,
         "exact_match": exact / len(gold),
         "bleu_by_length": _bleu_by_length(bleu, found, gold, lengths) if details else None,
         "bleu_signature": str(bleu.get_signature()),
+        "bleu_lowercase_signature": str(lowercase.get_signature()),
+        "chrf_signature": str(chrf.get_signature()),
+        "ter_signature": str(ter.get_signature()) if details else None,
     }
 
 

@@ -102,6 +102,9 @@ def make_text_generator(
         "translation_perplexity": None,
         "translation_accuracy": None,
         "bleu_signature": None,
+        "bleu_lowercase_signature": None,
+        "chrf_signature": None,
+        "ter_signature": None,
     },
 )
 def make_translator(
