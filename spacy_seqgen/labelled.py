@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 
 import srsly
 from spacy.language import Language
+from spacy.tokens import DocBin
 from spacy.training import Example
 from spacy.util import logger
+from spacy.vocab import Vocab
 
 from .textfiles import TextFileError, find_text_files, read_blocks, read_lines
 
-FORMATS = ("auto", "tsv", "csv", "jsonl", "label_text", "folders")
+FORMATS = ("auto", "tsv", "csv", "jsonl", "label_text", "folders", "spacy")
 
 
 class Labelled(NamedTuple):
@@ -156,6 +158,9 @@ def read_labelled(path: str | Path, format: str = "auto") -> Iterator[Labelled]:
     if format == "folders":
         yield from _read_folders(place)
         return
+    if format == "spacy":
+        yield from _read_docs(place)
+        return
     for file in find_text_files(place):
         yield from _READERS[format](file)
 
@@ -167,6 +172,12 @@ def _read_folders(place: Path) -> Iterator[Labelled]:
     for folder in folders:
         for file in find_text_files(folder):
             yield Labelled("".join(read_blocks(file)).strip(), {folder.name: 1.0}, str(file))
+
+
+def _read_docs(place: Path) -> Iterator[Labelled]:
+    docs = DocBin().from_disk(place).get_docs(Vocab())
+    for number, doc in enumerate(docs, 1):
+        yield Labelled(doc.text, dict(doc.cats), f"{place}, Doc {number}")
 
 
 def _read_tsv(file: Path) -> Iterator[Labelled]:
@@ -249,8 +260,8 @@ def create_text_classification_reader(
     path (str | Path): A file, plain or gzip, or a folder.
     format (str): "tsv" (text, tab, label), "csv" (with columns "text" and "label"), "jsonl"
         ("text", and "label", "labels" or "cats"), "label_text" (a label, a space, the
-        text), "folders" (one for each class, with .txt files), or "auto": what the
-        ending of the path says.
+        text), "folders" (one for each class, with .txt files), "spacy" (Docs with cats), or
+        "auto": what the ending of the path says.
     labels (list[str] | None): All labels; None for those that are in the file. Where
         classes are not exclusive, a label that is not in the file would be missing
         rather than absent.

@@ -15,7 +15,8 @@ def make(*, vectors=True, seed=0, **settings):
 
     vocab = Vocab()
     if vectors:
-        vocab.vectors = Vectors(data=VECTORS, keys=["good", "bad", "film", "Plot"])
+        keys = [vocab.strings.add(word) for word in ("good", "bad", "film", "plot")]
+        vocab.vectors = Vectors(data=VECTORS, keys=keys)
     nlp = spacy.blank("en", vocab=vocab)
     embed = {"@architectures": "spacy-seqgen.WordVectors.v1", "width": 4, "rows": 50, **settings}
     model = {"@architectures": "spacy.TextCatReduce.v1", "exclusive_classes": True}
