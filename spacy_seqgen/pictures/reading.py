@@ -12,7 +12,7 @@ from .sources import Picture
 
 _SVG = (b"<svg", b"<?xml", b"<!doctype svg")
 _FORMATS = (
-    "PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "ICO", "MPO", "TGA", "AVIF", "JPEG2000",
+    "PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "ICO", "TGA", "JPEG2000",
 )  # fmt: skip
 
 
@@ -63,6 +63,8 @@ def _open(picture: Picture, module: Any) -> Any:
         raise PictureError(f"{picture.name} is SVG, which is not supported: save it as PNG")
     try:
         return module.open(io.BytesIO(data), formats=_FORMATS)
+    except module.DecompressionBombError as error:
+        raise PictureError(f"{picture.name} is larger than max_pixels allows: {error}") from error
     except module.UnidentifiedImageError:
         raise PictureError(
             f"{picture.name} is no picture of a known kind ({', '.join(_FORMATS)})"
