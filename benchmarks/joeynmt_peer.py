@@ -31,8 +31,8 @@ class Peer:
     folder (Path): Where to put data.
     train (Sequence): Ids of sources and translations, without `<s>` and `</s>`.
     dev (Sequence): Ids of the sources to translate.
-    settings (dict): source_size, target_size, embedding, hidden, rows, beam, alpha,
-        max_length.
+    settings (dict): source_size, target_size, embedding, hidden, rows, beam, alpha, and
+        length: that of all translations.
     RAISES (PeerError): If it does not start.
     """
 
@@ -137,7 +137,8 @@ def make_config(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
             "batch_type": "sentence",
             "beam_size": settings["beam"],
             "beam_alpha": settings["alpha"],
-            "max_output_length": settings["max_length"],
+            "min_output_length": settings["length"],
+            "max_output_length": settings["length"],
             "generate_unk": False,
         },
         "model": {
