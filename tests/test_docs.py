@@ -11,6 +11,8 @@ from thinc.api import Config
 from typer.main import get_command
 
 from .classifiers import make_classifier, make_folder
+from .pipeline.test_captioner import make_nlp as make_captioner
+from .pipeline.test_captioner import make_pictures
 from .pipeline.test_translator import make_nlp as make_translator
 from .test_registry import NAMES
 from .util import make_nlp
@@ -34,9 +36,13 @@ def test_python_runs(page, tmp_path, monkeypatch, capsys):
     pipelines = {
         "my_lm": make_nlp(generation={"max_length": 10}),
         "phrasebook": make_translator(attention=True),
+        "scenes": make_captioner(make_pictures(tmp_path / "pictures")),
     }
     if "training/sentiment" in "".join(code):
         pipelines["sentiment"] = make_classifier(make_folder(tmp_path / "encoder"))
+    picture = tmp_path / "corpus" / "scenes" / "test" / "00000.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes((tmp_path / "pictures" / "red-blue.png").read_bytes())
     for name, nlp in pipelines.items():
         model = tmp_path / "training" / name / "model-best"
         model.mkdir(parents=True)

@@ -46,7 +46,7 @@ def build_attentive_captioner(
     attention: str = "additive",
     gate: bool = True,
     positions: bool = True,
-    input_feeding: bool = False,
+    input_feeding: bool | None = None,
     doubly_stochastic: float = 1.0,
     tied: bool = True,
     label_smoothing: float = 0.1,
@@ -68,8 +68,9 @@ def build_attentive_captioner(
         decoder knows of the picture is the mean of the grid.
     gate (bool): Let the decoder choose how much of what it sees counts at each step.
     positions (bool): Tell each part of the grid where it is.
-    input_feeding (bool): Tell the recurrent layers what was seen a step before, as in the
-        paper. Slower in training, which then goes step by step.
+    input_feeding (bool | None): Tell the recurrent layers what was seen a step before, as in
+        the paper. Training then goes step by step, which is slower; but without it they do
+        not know where they have looked. None for true where there is attention.
     doubly_stochastic (float): alpha_c: how much training minds parts of the picture that
         get more or less attention than 1 in all steps together. 0 switches it off.
     tied (bool): Use the embeddings as weights of the softmax.
@@ -92,6 +93,8 @@ def build_attentive_captioner(
     if attention not in (*ATTENTIONS, "none"):
         known = [*sorted(ATTENTIONS), "none"]
         raise ValueError(f"attention must be one of {known}, got {attention!r}")
+    if input_feeding is None:
+        input_feeding = attention != "none"
     if input_feeding and attention == "none":
         raise ValueError('input_feeding needs attention: there is nothing to feed with "none"')
     if doubly_stochastic < 0:
