@@ -1,6 +1,7 @@
 # make demo: everything from nothing: environment, corpus, training, scores, samples, wheel.
 # make test: environment, then the tests.
 # make check: style and types.
+# make docs: the documentation as a web site, in site/.
 #
 # PYTHON chooses the interpreter (3.10 to 3.13), TORCH the build of PyTorch, for instance
 #   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
@@ -14,7 +15,7 @@ READY := $(VENV)/.ready
 # Models of this size are fastest on one thread; see docs/training.md.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check install clean
+.PHONY: demo test check docs install clean
 
 demo: $(READY)
 	$(BIN)/python -m spacy project run all
@@ -26,6 +27,9 @@ check: $(READY)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 install: $(READY)
 
@@ -42,4 +46,4 @@ $(READY): requirements.txt requirements-weights.txt setup.cfg pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info training packages metrics project.lock
+	rm -rf $(VENV) build dist site *.egg-info training packages metrics project.lock

@@ -1,8 +1,12 @@
 """The documentation is true: its Python runs, its configs load, its tables are complete."""
 
 import importlib
+import importlib.util
 import inspect
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,17 +22,21 @@ from .test_registry import NAMES
 from .util import make_nlp
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 pytestmark = pytest.mark.skipif(
     not (ROOT / "docs").exists(), reason="the documentation is not beside these tests"
 )
+
+
+def name_of(page):
+    return page.relative_to(ROOT).with_suffix("").as_posix()
 
 
 def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf8"), re.M | re.S)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_python_runs(page, tmp_path, monkeypatch, capsys):
     code = blocks(page, "python")
     if not code:
@@ -54,7 +62,7 @@ def test_python_runs(page, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_configs_name_what_exists(page):
     for block in blocks(page, "ini"):
         config = Config().from_str(add_parents(block), interpolate=False)
@@ -126,7 +134,7 @@ def test_options_of_the_commands_are_in_a_table():
             assert shown in text or "code" in shown, (command.name, shown)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf8")):
         if "://" not in target:
@@ -142,6 +150,31 @@ def test_the_readme_has_the_commands_of_the_project():
     text = PAGES[0].read_text(encoding="utf8")
     for command in project["commands"]:
         assert f"| `{command['name']}` | {command['help']} |" in text
+
+
+def test_the_api_page_is_up_to_date(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    page = importlib.import_module("make_api_page").make_page()
+    assert (ROOT / "docs" / "api.md").read_text(encoding="utf8") == page
+
+
+def test_the_site_is_built_without_warnings_and_fetches_nothing(tmp_path):
+    if importlib.util.find_spec("material") is None or not (ROOT / "setup.cfg").exists():
+        pytest.skip("needs mkdocs-material, and the repository")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+    pages = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.html")}
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert page.relative_to(ROOT / "docs").with_suffix(".html").as_posix() in pages
+    text = (tmp_path / "tutorials" / "char_lm.html").read_text(encoding="utf8")
+    assert "files/configs/char_lm.cfg.txt" in text
+    assert (tmp_path / "files" / "configs" / "char_lm.cfg.txt").exists()
+    assert not re.search(
+        r'<(script|img|iframe)[^>]*src="http|<link[^>]*stylesheet[^>]*href="http', text
+    )
 
 
 def test_no_machine_is_named():

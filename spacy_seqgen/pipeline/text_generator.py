@@ -56,6 +56,9 @@ class TextGenerator(GeneratingPipe):
     DOCS: docs/text_generator.md
     """
 
+    # What continues texts. A subclass may put one of its own here: docs/howto/plug_in.md.
+    continuer: type[TextContinuer] = TextContinuer
+
     def __init__(
         self,
         vocab: Vocab,
@@ -232,7 +235,7 @@ class TextGenerator(GeneratingPipe):
         return list(self.vocabulary.symbols), logits[0].softmax(-1).cpu().numpy()
 
     def _continuer(self, options: GenerationOptions) -> TextContinuer:
-        return TextContinuer(self.model, self.vocabulary, options)
+        return self.continuer(self.model, self.vocabulary, options)
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Evaluate. See `spacy_seqgen.scorers`."""
