@@ -85,9 +85,10 @@ class Peer:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
+            self.process.communicate()
             raise PeerError(
-                f"The process of JoeyNMT ended with {self.process.wait()}; what it wrote is above. "
-                f"Its environment needs: {INSTALL}"
+                f"The process of JoeyNMT ended with {self.process.returncode}; what it wrote is "
+                f"above. Its environment needs: {INSTALL}"
             )
         return dict(json.loads(line))
 

@@ -84,7 +84,8 @@ class TorchShim(PyTorchShim):
 
     @contextlib.contextmanager
     def inference(self) -> Iterator[Any]:
-        """The module, for use without training: no dropout, no gradients, full precision."""
+        """The module, for use without training: no dropout, no gradients, full precision
+        (see `modules.output_layer` for the one exception)."""
         self._model.eval()
         with torch.inference_mode(), full_precision(self.device):
             yield self._model

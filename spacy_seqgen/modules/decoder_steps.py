@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .attention import AdditiveAttention, Memory
+from .attention import AdditiveAttention, Memory, in_parts
 from .recurrent_decoder import DecoderState, RecurrentDecoder
 from .seq2seq import select_memory
 from .tanh import fast_tanh
@@ -149,7 +149,7 @@ class DecoderSteps:
         sentences = len(memory.values)
         queries = query.reshape(sentences, len(query) // sentences, -1)
         if isinstance(self.attention, AdditiveAttention):
-            scores = self._energies(queries, memory.keys)
+            scores = in_parts(self._energies, queries, memory.keys)
         else:
             scores = queries @ memory.keys.transpose(1, 2)
         weights = (scores + memory.mask[:, None]).softmax(-1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from spacy_seqgen.modules import decoder_steps
+from spacy_seqgen.modules import attention, decoder_steps
 from spacy_seqgen.modules.recurrent_seq2seq import RecurrentSeq2Seq
 
 KINDS = [
@@ -47,6 +47,17 @@ def test_they_are_the_steps_of_the_module(kind, tied):
             rows = np.array(rows)
             slow, fast = net.select(slow, rows), steps.select(fast, rows)
             ids = np.arange(4, 4 + len(rows))
+
+
+def test_long_sources_are_looked_at_in_parts(monkeypatch):
+    net = make_net()
+    with torch.inference_mode():
+        steps, prepare = net.stepper()
+        state = steps.select(prepare(net.start(SOURCE, LENGTHS)), np.repeat(np.arange(3), 3))
+        expected, _ = steps.step(state, np.arange(9))
+        monkeypatch.setattr(attention, "_MAX_HIDDEN", 2 * 3 * 5 * 8)  # 2 queries of 3
+        found, _ = steps.step(state, np.arange(9))
+    torch.testing.assert_close(found, expected)
 
 
 def test_many_rows(monkeypatch):
