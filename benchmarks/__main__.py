@@ -10,7 +10,7 @@ from wasabi import msg
 
 from .harness import Row, print_table
 
-NAMES = ("char-lm", "translator")
+NAMES = ("char-lm", "translator", "textcat")
 
 
 def main(
@@ -31,6 +31,9 @@ def main(
     model: Annotated[
         Path | None, typer.Option(help="Where to keep the translator to decode with, for later")
     ] = None,
+    sst2: Annotated[
+        Path, typer.Option(help="Folder of the Stanford Sentiment Treebank, for textcat")
+    ] = Path("assets/sst2"),
 ) -> None:
     """
     Measure speed and quality against plain PyTorch, written as well as we can.
@@ -52,6 +55,8 @@ def main(
             pairs, quick=quick, peers=peers, only=only, joeynmt=joeynmt, model=model
         )
         rows = benchmark.run()
+    elif name == "textcat":
+        rows = _textcat(sst2, quick=quick, peers=peers, only=only)
     else:
         rows = _char_lm(text, quick=quick, peers=peers, only=only)
     print_table(rows, "Keras" if name == "char-lm" else "Peer")
@@ -70,6 +75,18 @@ def _char_lm(text: Path, **options: Any) -> list[Row]:
     from .char_lm import Benchmark
 
     return Benchmark(text, **options).run()
+
+
+def _textcat(folder: Path, **options: Any) -> list[Row]:
+    if not (folder / "stsa.binary.train").exists():
+        msg.fail(
+            f"There is no {folder / 'stsa.binary.train'}",
+            "Get it with `python -m spacy project assets --extra`, or give its folder with --sst2.",
+            exits=1,
+        )
+    from .textcat import Benchmark
+
+    return Benchmark(folder, **options).run()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from spacy_seqgen.models.class_gradients import ClassGradients
 from spacy_seqgen.models.shim import get_shim
 from spacy_seqgen.models.text_classification import get_pieces
+from spacy_seqgen.modules.classifier_head import POOLINGS
 
 from ..classifiers import (
     TEXTS,
@@ -28,12 +29,14 @@ def folder(tmp_path_factory):
     return make_folder(tmp_path_factory.mktemp("encoder"))
 
 
-@pytest.mark.parametrize("factory", ["textcat", "textcat_multilabel"])
-@pytest.mark.parametrize("pooling", ["cls", "mean", "max", "attention"])
+@pytest.mark.parametrize(
+    "factory,pooling",
+    [*(("textcat", pooling) for pooling in POOLINGS), ("textcat_multilabel", "mean")],
+)
 def test_overfitting(folder, tmp_path, factory, pooling):
     """Learns, says the same in any batch, and says it again after loading."""
     nlp = make_classifier(folder, factory=factory, pooling=pooling, hidden_size=8)
-    assert train(nlp, 60)[factory] < 0.01
+    assert train(nlp, 40)[factory] < 0.01
     texts = [text for text, _ in TEXTS] + ["", "unheard of", "a good film " * 30]
     found = scores(nlp, texts)
     for cats, (_, label) in zip(found, TEXTS, strict=False):
@@ -244,7 +247,7 @@ def test_the_window_fits_the_encoder(folder):
 @pytest.mark.parametrize("method", ["gradient", "attention"])
 def test_explanations(folder, method):
     nlp = make_classifier(folder, pooling="attention", encoder={"window": 12, "stride": 8})
-    train(nlp, 60)
+    train(nlp, 10)
     nlp.add_pipe("cats_explainer", config={"method": method, "threshold": 0.0})
     doc = nlp("the plot is bad")
     assert doc._.cats_attribution.keys() == {"pos", "neg"}
@@ -303,11 +306,14 @@ def test_explanations_that_can_not_be(folder):
 # Encoders of others
 
 
+WINDOW = {"window": 20, "stride": 15}
+
+
 def transformer_model(folder):
     return {
         "@architectures": "spacy-transformers.TransformerModel.v3",
         "name": str(folder),
-        "get_spans": {"@span_getters": "spacy-transformers.doc_spans.v1"},
+        "get_spans": {"@span_getters": "spacy-transformers.strided_spans.v1", **WINDOW},
         "tokenizer_config": {"use_fast": True},
     }
 
@@ -319,8 +325,9 @@ LISTENER = {
 
 
 @pytest.mark.filterwarnings("ignore")  # those of spacy-transformers
-@pytest.mark.parametrize("pooling", ["mean", "max", "attention"])
-@pytest.mark.parametrize("kind", ["listener", "inside", "tok2vec"])
+@pytest.mark.parametrize(
+    "kind,pooling", [("listener", "mean"), ("inside", "attention"), ("tok2vec", "max")]
+)
 def test_encoders_of_others(folder, tmp_path, kind, pooling):
     def make(seed, steps):
         nlp = spacy.blank("en")
@@ -357,7 +364,7 @@ def test_quantized(folder, tmp_path):
 
     from spacy_seqgen.cli import app
 
-    nlp = make_classifier(folder, steps=60)
+    nlp = make_classifier(folder, steps=20)
     nlp.to_disk(tmp_path / "model")
     command = ["quantize", str(tmp_path / "model"), str(tmp_path / "int8")]
     assert CliRunner().invoke(app, command).exit_code == 0
