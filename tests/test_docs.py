@@ -105,7 +105,8 @@ def test_settings_of_registered_functions_are_in_a_table(kind, name):
 def test_settings_of_the_component_are_in_a_table(component):
     module = importlib.import_module("spacy_seqgen.pipeline.factories")
     make = getattr(module, f"make_{component}")
-    text = (ROOT / "docs" / f"{component}.md").read_text(encoding="utf8")
+    page = f"{component.removeprefix('image_')}.md"
+    text = (ROOT / "docs" / page).read_text(encoding="utf8")
     for name in inspect.signature(make).parameters:
         assert name in ("nlp", "name") or f"| `{name}` |" in text
 
