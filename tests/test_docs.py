@@ -116,8 +116,8 @@ def test_settings_of_registered_functions_are_in_a_table(kind, name):
 def test_settings_of_the_component_are_in_a_table(component):
     module = importlib.import_module("spacy_seqgen.pipeline.factories")
     make = getattr(module, f"make_{component}")
-    page = {"cats_explainer": "text_classifier"}.get(component, component)
-    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf8")
+    page = {"cats_explainer": "text_classifier", "image_captioner": "captioner"}.get(component)
+    text = (ROOT / "docs" / f"{page or component}.md").read_text(encoding="utf8")
     for name in inspect.signature(make).parameters:
         assert name in ("nlp", "name") or f"| `{name}` |" in text
 

@@ -80,6 +80,8 @@ class PictureCaptioner:
         if weights is not None:
             pooled = pool_target(weights, said.symbols, said.owners, len(said.tokens))
             attention = pooled.reshape(-1, *shape)
+        elif self.attention and self.writer.shim.net.has_attention:
+            attention = np.zeros((0, *shape), dtype=np.float16)  # of an empty caption
         return Caption(
             said.text,
             said.tokens,
