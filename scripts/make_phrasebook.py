@@ -68,13 +68,8 @@ def sample_pairs(size: int, seed: int) -> list[tuple[str, str, str]]:
     return found
 
 
-def main(output: Path, size: int = SIZE, seed: int = 0) -> None:
-    """Write train.tsv, dev.tsv and test.tsv (English, French), beside each an .align with
-    "i-j" for token i of the one and j of the other, and ten sentences as samples.txt."""
-    pairs = sample_pairs(size, seed)
+def write_parts(parts: dict[str, list[tuple[str, str, str]]], output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
-    held = len(pairs) // 24
-    parts = {"test": pairs[:held], "dev": pairs[held : 2 * held], "train": pairs[2 * held :]}
     for name, part in parts.items():
         rows = "".join(f"{en}\t{fr}\n" for en, fr, _ in part)
         (output / f"{name}.tsv").write_text(rows, encoding="utf8", newline="\n")
@@ -82,6 +77,18 @@ def main(output: Path, size: int = SIZE, seed: int = 0) -> None:
         (output / f"{name}.align").write_text(links, encoding="utf8", newline="\n")
     samples = "".join(f"{en}\n" for en, _, _ in parts["test"][:10])
     (output / "samples.txt").write_text(samples, encoding="utf8", newline="\n")
+
+
+def main(output: Path, size: int = SIZE, seed: int = 0) -> None:
+    """Write train.tsv, dev.tsv and test.tsv (English, French), beside each an .align with
+    "i-j" for token i of the one and j of the other, and ten sentences as samples.txt."""
+    pairs = sample_pairs(size, seed)
+    held = len(pairs) // 24
+    parts = {"test": pairs[:held], "dev": pairs[held : 2 * held], "train": pairs[2 * held :]}
+    try:
+        write_parts(parts, output)
+    except OSError as error:
+        msg.fail(f"Can't write to {output}: {error.strerror or error}", exits=1)
     sizes = ", ".join(f"{len(part)} {name}" for name, part in parts.items())
     msg.good(f"Wrote {len(pairs)} pairs to {output} ({sizes})")
 

@@ -29,8 +29,11 @@ def make_text() -> str:
 def main(output: Annotated[Path, typer.Argument(help="Text file to write")]) -> None:
     """Write Python's language documentation as one text file."""
     text = make_text()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf8")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf8")
+    except OSError as error:
+        msg.fail(f"Can't write {output}: {error.strerror or error}", exits=1)
     msg.good(f"Wrote {len(text):,} characters to {output}")
 
 

@@ -63,6 +63,8 @@ def main() -> None:
         counts = split_pairs(arguments.path, arguments.output)
     except TextFileError as error:
         parser.exit(1, f"Can't read the pairs: {error}\n")
+    except OSError as error:
+        parser.exit(1, f"Can't write to {arguments.output}: {error.strerror or error}\n")
     shown = ", ".join(f"{count:,} for {part}" for part, count in counts.items())
     print(f"Pairs: {shown}")
 

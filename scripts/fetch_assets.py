@@ -1,0 +1,110 @@
+"""Download assets of project.yml, unless they are in place.
+
+    python scripts/fetch_assets.py assets/tinyshakespeare.txt
+    python scripts/fetch_assets.py assets/multi30k/
+
+A file that is there with the right checksum is used as it is, so that a machine without a
+network only needs the files. Whatever goes wrong is one sentence, and ends the workflow;
+`spacy project assets` downloads the same files, but goes on with wrong ones.
+"""
+
+import hashlib
+import shutil
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import srsly
+import typer
+from tqdm import tqdm
+from wasabi import msg
+
+_SECONDS = 30  # without an answer
+
+
+class AssetError(Exception):
+    """An asset is not to be had. The message says why, and what to do."""
+
+
+def main(
+    wanted: Annotated[str, typer.Argument(help="An asset, or a directory of assets")],
+    project: Annotated[Path, typer.Option(help="The file that lists them")] = Path("project.yml"),
+) -> None:
+    """Download assets, unless they are in place."""
+    assets = [a for a in srsly.read_yaml(project)["assets"] if a["dest"].startswith(wanted)]
+    if not assets:
+        msg.fail(f"{project} lists no asset {wanted}", exits=1)
+    for asset in assets:
+        try:
+            fetched = fetch(asset, project.parent)
+        except AssetError as error:
+            msg.fail(str(error), exits=1)
+        msg.good(f"{'Downloaded' if fetched else 'In place:'} {asset['dest']}")
+
+
+def fetch(asset: dict[str, Any], root: Path) -> bool:
+    """
+    asset (dict): "dest", "url" and "checksum" (MD5).
+    root (Path): What "dest" is relative to.
+    RETURNS (bool): Whether it had to be downloaded.
+    RAISES (AssetError): If it is not in place, and can't be put there.
+    """
+    path, url, checksum = root / asset["dest"], asset["url"], asset["checksum"]
+    if path.exists():
+        found = _checksum(path)
+        if found == checksum:
+            return False
+        raise AssetError(
+            f"{path} has the checksum {found}, but should have {checksum}: it is another file or a "
+            "part of one. Delete it, and run this again to download it."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    try:
+        _download(url, temporary)
+        found = _checksum(temporary)
+        if found != checksum:
+            raise AssetError(
+                f"What {url} sent has the checksum {found}, not {checksum}: try again later, or "
+                f"put the right file at {path}."
+            )
+        temporary.replace(path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+    return True
+
+
+def _download(url: str, path: Path) -> None:
+    try:
+        answer = urllib.request.urlopen(url, timeout=_SECONDS)
+    except (urllib.error.URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        place = path.with_suffix("")
+        raise AssetError(
+            f"Can't download {url} ({reason}). Without a network, put the file at {place}; it is "
+            "used if it has the right checksum."
+        ) from error
+    try:
+        size = int(answer.headers.get("Content-Length") or 0) or None
+        bar = tqdm.wrapattr(answer, "read", total=size, desc=path.stem, disable=None, leave=False)
+        with bar as source, path.open("wb") as file:
+            shutil.copyfileobj(source, file)
+    except (OSError, urllib.error.URLError) as error:
+        raise AssetError(
+            f"Can't save {url} to {path}: {error}. Make room, and try again."
+        ) from error
+
+
+def _checksum(path: Path) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    typer.run(main)

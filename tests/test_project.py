@@ -1,0 +1,141 @@
+"""project.yml: what is up to date is not done again, and what goes wrong is one sentence."""
+
+import hashlib
+import importlib
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import srsly
+
+ROOT = Path(__file__).parents[1]
+PROJECT = srsly.read_yaml(ROOT / "project.yml")
+COMMANDS = {command["name"]: command for command in PROJECT["commands"]}
+
+
+@pytest.fixture
+def fetch_assets(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return importlib.import_module("fetch_assets")
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "clean"])
+def test_commands_are_run_again_when_what_they_use_has_changed_and_only_then(name):
+    """spaCy always runs a command without outputs, and never looks at files that are not
+    among the dependencies."""
+    command = COMMANDS[name]
+    assert command.get("outputs") or command.get("outputs_no_cache")
+    used = set(
+        re.findall(r"(?:configs|scripts)/[\w.${}-]+\.(?:cfg|py)", " ".join(command["script"]))
+    )
+    assert used <= set(command.get("deps", []))
+
+
+def test_workflows_make_what_they_need_in_order():
+    for name, steps in PROJECT["workflows"].items():
+        made = {"assets/fra.txt", "${vars.tatoeba_pairs}"}
+        for step in steps:
+            for dep in COMMANDS[step].get("deps", []):
+                given = dep.startswith(("configs/", "scripts/"))
+                # An asset of another language pair, or of the test set, comes with the others.
+                given = given or dep.startswith("assets/multi30k/")
+                assert given or dep in made, (name, step, dep)
+            made |= set(COMMANDS[step].get("outputs", []))
+            made |= set(COMMANDS[step].get("outputs_no_cache", []))
+
+
+def make_asset(tmp_path, content=b"text", **changes):
+    (tmp_path / "there.txt").write_bytes(content)
+    asset = {
+        "dest": "assets/here.txt",
+        "url": (tmp_path / "there.txt").as_uri(),
+        "checksum": hashlib.md5(content).hexdigest(),
+    }
+    return asset | changes
+
+
+def test_an_asset_is_downloaded_once(fetch_assets, tmp_path):
+    asset = make_asset(tmp_path)
+    assert fetch_assets.fetch(asset, tmp_path)
+    (tmp_path / "there.txt").unlink()
+    assert not fetch_assets.fetch(asset, tmp_path)
+    assert [path.name for path in (tmp_path / "assets").iterdir()] == ["here.txt"]
+
+
+def test_a_wrong_file_in_place_is_named_and_left_alone(fetch_assets, tmp_path):
+    asset = make_asset(tmp_path)
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "here.txt").write_text("half a te")
+    with pytest.raises(fetch_assets.AssetError, match=r"here\.txt has the checksum .* Delete it"):
+        fetch_assets.fetch(asset, tmp_path)
+    assert (tmp_path / "assets" / "here.txt").read_text() == "half a te"
+
+
+def test_a_wrong_download_is_not_kept(fetch_assets, tmp_path):
+    with pytest.raises(fetch_assets.AssetError, match="not 0000"):
+        fetch_assets.fetch(make_asset(tmp_path, checksum="0000"), tmp_path)
+    assert not list((tmp_path / "assets").iterdir())
+
+
+def test_no_network(fetch_assets, tmp_path):
+    asset = make_asset(tmp_path, url="http://127.0.0.1:9/here.txt")
+    with pytest.raises(fetch_assets.AssetError, match=r"Without a network, put .*here\.txt; it"):
+        fetch_assets.fetch(asset, tmp_path)
+
+
+def run(*command, cwd, blocks="unlimited"):
+    """blocks: How large a file can become, in units of 512 bytes: as on a full disk."""
+    limited = ["sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh", sys.executable]
+    return subprocess.run([*limited, *map(str, command)], cwd=cwd, capture_output=True, text=True)
+
+
+def test_a_failed_asset_is_one_sentence_and_ends_the_workflow(tmp_path):
+    asset = make_asset(tmp_path, url="http://127.0.0.1:9/here.txt")
+    srsly.write_yaml(tmp_path / "project.yml", {"assets": [asset]})
+    done = run(ROOT / "scripts" / "fetch_assets.py", "assets/", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "Can't download" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["make_topics.py", "out/topics.txt"],
+        ["make_phrasebook.py", "out", "--size", "400"],
+        ["split_pairs.py", "pairs.txt", "out"],
+        ["fetch_assets.py", "assets/"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_full_disk_is_one_sentence(tmp_path, command):
+    (tmp_path / "pairs.txt").write_text("".join(f"number {n}\tnombre {n}\n" for n in range(900)))
+    asset = make_asset(tmp_path, content=b"text" * 1000)
+    srsly.write_yaml(tmp_path / "project.yml", {"assets": [asset]})
+    script = ROOT / "scripts" / command[0]
+    done = run("-B", script, *command[1:], cwd=tmp_path, blocks=2)
+    shown = done.stdout + done.stderr
+    assert done.returncode == 1, shown
+    assert "Traceback" not in shown
+    assert re.search(r"Can't (write|save)", shown)
+
+
+def test_a_wrong_python_is_one_sentence(tmp_path):
+    if shutil.which("make") is None or not (ROOT / "Makefile").exists():
+        pytest.skip("needs make, and the repository")
+    old = tmp_path / "python"
+    old.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.version_info = (3, 9, 1)\nexec(sys.argv[2])\n"
+    )
+    old.chmod(0o755)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("requirements.txt", "setup.cfg", "pyproject.toml"):
+        (tmp_path / name).touch()
+    done = subprocess.run(["make", f"PYTHON={old}"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "Python 3.10 to 3.13 is needed, this is 3.9: make PYTHON=python3.12" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / ".venv").exists()
