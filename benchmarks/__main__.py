@@ -1,5 +1,6 @@
 """`python -m benchmarks NAME`"""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ from wasabi import msg
 
 from .harness import Row, print_table
 
-NAMES = ("char-lm", "translator")
+NAMES = ("char-lm", "translator", "textcat")
 
 
 def main(
@@ -24,6 +25,15 @@ def main(
     pairs: Annotated[
         Path, typer.Option(help="Folder of Multi30k; the phrasebook is used if it is not there")
     ] = Path("assets/multi30k"),
+    joeynmt: Annotated[
+        str, typer.Option(help="With --peers: the Python of an environment that has JoeyNMT")
+    ] = sys.executable,
+    model: Annotated[
+        Path | None, typer.Option(help="Where to keep the translator to decode with, for later")
+    ] = None,
+    sst2: Annotated[
+        Path, typer.Option(help="Folder of the Stanford Sentiment Treebank, for textcat")
+    ] = Path("assets/sst2"),
 ) -> None:
     """
     Measure speed and quality against plain PyTorch, written as well as we can.
@@ -41,7 +51,12 @@ def main(
     if name == "translator":
         from .translator import Benchmark as TranslatorBenchmark
 
-        rows = TranslatorBenchmark(pairs, quick=quick, peers=peers, only=only).run()
+        benchmark = TranslatorBenchmark(
+            pairs, quick=quick, peers=peers, only=only, joeynmt=joeynmt, model=model
+        )
+        rows = benchmark.run()
+    elif name == "textcat":
+        rows = _textcat(sst2, quick=quick, peers=peers, only=only)
     else:
         rows = _char_lm(text, quick=quick, peers=peers, only=only)
     print_table(rows, "Keras" if name == "char-lm" else "Peer")
@@ -60,6 +75,18 @@ def _char_lm(text: Path, **options: Any) -> list[Row]:
     from .char_lm import Benchmark
 
     return Benchmark(text, **options).run()
+
+
+def _textcat(folder: Path, **options: Any) -> list[Row]:
+    if not (folder / "stsa.binary.train").exists():
+        msg.fail(
+            f"There is no {folder / 'stsa.binary.train'}",
+            "Get it with `python -m spacy project assets --extra`, or give its folder with --sst2.",
+            exits=1,
+        )
+    from .textcat import Benchmark
+
+    return Benchmark(folder, **options).run()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""The translator against plain PyTorch."""
+"""The translator against plain PyTorch, and against JoeyNMT."""
 
 import functools
 import itertools
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from spacy_seqgen.outputs import get_translation
 from spacy_seqgen.parallel import read_pairs
 
 from .harness import NO_BF16, ROUNDS, Row, compare
+from .joeynmt_peer import Peer, PeerError
 from .memory import peak_memory
 from .pairs import find_pairs
 from .plain_beam import beam_search
@@ -30,14 +33,18 @@ from .spacy_steps import SpacySteps
 CONFIG = Path(__file__).parents[1] / "configs" / "translator.cfg"
 BEAM, ALPHA = 5, 0.7
 TEXT_SIZE = 5_000_000  # of the file to translate, in characters
+LENGTH = 15  # symbols of a translation, where models that have learned unlike much decode
 
 
 class Benchmark:
     """
     pairs_path (Path): The folder of Multi30k; without it, the phrasebook is used.
     quick (bool): Speed only, on fewer pairs, with a model that has learned little.
-    peers (bool): Measure other packages as well; there is none yet.
+    peers (bool): Measure JoeyNMT as well.
     only (str): Only rows whose name holds this.
+    joeynmt (str): The interpreter of the environment where it is installed.
+    model (Path | None): Where to keep the model for decoding; one that is there already is
+        used again.
     overrides (dict | None): Values to set in configs/translator.cfg.
     """
 
@@ -48,6 +55,8 @@ class Benchmark:
         quick: bool,
         peers: bool,
         only: str = "",
+        joeynmt: str = sys.executable,
+        model: Path | None = None,
         overrides: dict[str, Any] | None = None,
     ):
         torch.set_num_threads(1)
@@ -59,6 +68,8 @@ class Benchmark:
         self.quick = quick
         self.peers = peers
         self.only = only
+        self.joeynmt = joeynmt
+        self.model = model or self.workspace / "model"
         self.overrides = overrides or {}
         self.rounds = 3 if quick else ROUNDS
         self.updates = 40 if quick else 600
@@ -76,14 +87,16 @@ class Benchmark:
             self.bleu_lost,
             self.memory,
         ]
-        for measure in measures:
+        peers: list[Callable[[], Row]] = [self.peer_training, self.peer_decoding]
+        for measure in [*measures, *(peers if self.peers else [])]:
             name = measure.__doc__ or ""
             if self.only not in name or (self.quick and measure == self.memory):
                 continue
             msg.info(f"Measuring: {name}")
-            rows.append(measure())
-        if self.peers:
-            msg.warn("There is no other package to measure translators with yet")
+            try:
+                rows.append(measure())
+            except PeerError as error:
+                msg.warn(f"No row: {error}")
         return rows
 
     # Training
@@ -99,10 +112,8 @@ class Benchmark:
     def _training_row(self, what: str | None, kind: type[Translator], bar: float | None) -> Row:
         stepper = SpacySteps(self._config(), self._count_symbols)
         pipe: Any = stepper.nlp.get_pipe("translator")
-        encode = [vocabulary.encode for vocabulary in pipe.vocabularies.values()]
-        ids = [(encode[0](p.source).ids, encode[1](p.target).ids) for p in self.train]
         torch.manual_seed(0)
-        loop = Training(_plain_net(kind, pipe), ids)
+        loop = Training(_plain_net(kind, pipe), self._encoded(pipe))
         steps = 3 if self.quick else 20
         row = compare(
             what or "",
@@ -140,8 +151,7 @@ class Benchmark:
 
     def decoding_many(self) -> Row:
         """decoding, beam 5, batch 64"""
-        texts = sorted((pair.source for pair in self.dev), key=len)
-        return self._decoding_row(self.decoding_many.__doc__, texts, ROWS, 1.8)
+        return self._decoding_row(self.decoding_many.__doc__, self._by_length, ROWS, 1.8)
 
     def decoding_one(self) -> Row:
         """decoding, beam 5, batch 1"""
@@ -150,9 +160,8 @@ class Benchmark:
 
     def decoding_attention(self) -> Row:
         """decoding, beam 5, batch 64, attention kept by ours only"""
-        texts = sorted((pair.source for pair in self.dev), key=len)
         what = self.decoding_attention.__doc__
-        return self._decoding_row(what, texts, ROWS, None, attention=True)
+        return self._decoding_row(what, self._by_length, ROWS, None, attention=True)
 
     def _decoding_row(
         self,
@@ -198,7 +207,7 @@ class Benchmark:
         ours, other = (sacrebleu.corpus_bleu(side, gold).score for side in sides)
         row = Row(self.bleu_lost.__doc__ or "", ours, other, other - ours, 0.1, other - ours <= 0.1)
         row.unit = "BLEU"
-        row.note = "ours decodes in fp32 too: what differs is when the searches stop"
+        row.note = "ours has output weights in float16, and does not stop before it must"
         return row
 
     def memory(self) -> Row:
@@ -210,7 +219,7 @@ class Benchmark:
             size = 0
             while size < TEXT_SIZE:
                 size += out.write(next(sources) + "\n")
-        model, output = str(self.workspace / "model"), str(self.workspace / "output.jsonl")
+        model, output = str(self.model), str(self.workspace / "output.jsonl")
         command = ["-m", "spacy", "seqgen", "translate", model]
         sentence = self.workspace / "sentence.txt"
         sentence.write_text(self.dev[0].source, encoding="utf8")
@@ -225,7 +234,90 @@ class Benchmark:
         )
         return row
 
+    # JoeyNMT
+
+    def peer_training(self) -> Row:
+        """training, spacy train, against JoeyNMT"""
+        stepper = SpacySteps(self._config(), self._count_symbols)
+        pipe: Any = stepper.nlp.get_pipe("translator")
+        steps = 3 if self.quick else 20
+        with self._peer(pipe, "training") as peer:
+            row = compare(
+                self.peer_training.__doc__ or "",
+                lambda: stepper.run(steps),
+                lambda: peer.train(steps),
+                bar=4.0,
+                unit="target tokens/s",
+                rounds=self.rounds,
+            )
+            size = _count_parameters(get_shim(pipe.model).net)
+            row.note = f"{size:,} and {peer.parameters:,} parameters, {self.pairs.name}"
+        return row
+
+    def peer_decoding(self) -> Row:
+        """decoding, beam 5, batch 64, against JoeyNMT"""
+        nlp, _ = self._trained_pair
+        pipe = nlp.get_pipe("translator")
+        pipe.attention = False
+        texts, options = self._some_by_length, pipe.options
+        pipe.options = replace(options, min_length=LENGTH, max_length=LENGTH, max_length_ratio=0.0)
+
+        def ours() -> float:
+            _translate(nlp, texts, ROWS)
+            return len(texts)
+
+        with self._peer(pipe, "decoding") as peer:
+
+            def other() -> float:
+                found = peer.translate(ROWS)
+                assert {len(ids) for ids in found} == {LENGTH}
+                return len(found)
+
+            row = compare(
+                self.peer_decoding.__doc__ or "",
+                ours,
+                other,
+                bar=5.0,
+                unit="sentences/s",
+                rounds=self.rounds,
+            )
+        pipe.options = options
+        row.note = f"{LENGTH} symbols for each of {len(texts)} sentences, on both sides"
+        return row
+
+    def _peer(self, pipe: Any, name: str) -> Peer:
+        decoder = get_shim(pipe.model).net.decoder
+        encode = pipe.source_vocabulary.encode
+        return Peer(
+            self.joeynmt,
+            self.workspace / f"joeynmt_{name}",
+            train=self._encoded(pipe),
+            dev=[encode(text).ids.tolist() for text in self._some_by_length],
+            source_size=len(pipe.source_vocabulary),
+            target_size=len(pipe.target_vocabulary),
+            embedding=decoder.embedding.embedding_dim,
+            hidden=decoder.rnn.hidden_size,
+            rows=ROWS,
+            beam=BEAM,
+            alpha=ALPHA,
+            length=LENGTH,
+        )
+
     # What several rows need
+
+    @functools.cached_property
+    def _by_length(self) -> list[str]:
+        """The sentences to translate, those of similar length together."""
+        return sorted((pair.source for pair in self.dev), key=len)
+
+    @property
+    def _some_by_length(self) -> list[str]:
+        """A quarter of them."""
+        return self._by_length if self.quick else self._by_length[::4]
+
+    def _encoded(self, pipe: Any) -> list[tuple[Sequence[int], Sequence[int]]]:
+        encode = [vocabulary.encode for vocabulary in pipe.vocabularies.values()]
+        return [(encode[0](p.source).ids, encode[1](p.target).ids) for p in self.train]
 
     def _config(self) -> Any:
         train, dev = self.pairs.train, self.pairs.dev
@@ -252,11 +344,12 @@ class Benchmark:
     def _trained_pair(self) -> tuple[Any, AttentionAfter]:
         """A model trained a little, so that its translations end, and the plain one with
         the same weights."""
-        msg.info(f"Training a model for {self.updates} updates")
-        stepper = SpacySteps(self._config(), self._count_symbols)
-        stepper.run(self.updates)
-        stepper.nlp.to_disk(self.workspace / "model")
-        nlp = spacy.load(self.workspace / "model")  # as it is used: not in training any more
+        if not (self.model / "meta.json").exists():
+            msg.info(f"Training a model for {self.updates} updates")
+            stepper = SpacySteps(self._config(), self._count_symbols)
+            stepper.run(self.updates)
+            stepper.nlp.to_disk(self.model)
+        nlp = spacy.load(self.model)  # as it is used: not in training any more
         pipe: Any = nlp.get_pipe("translator")
         net = _plain_net(AttentionAfter, pipe)
         copy_weights(get_shim(pipe.model).net, net)

@@ -16,10 +16,13 @@ NAMES = {
     "Components": [
         "spacy_seqgen.pipeline.text_generator.TextGenerator",
         "spacy_seqgen.pipeline.translator.Translator",
+        "spacy_seqgen.pipeline.captioner.ImageCaptioner",
+        "spacy_seqgen.attribution.CatsExplainer",
     ],
     "Results": [
         "spacy_seqgen.outputs.Continuation",
         "spacy_seqgen.translations.Translation",
+        "spacy_seqgen.captions.Caption",
     ],
     "Generation": [
         "spacy_seqgen.generation.GenerationOptions",
@@ -33,7 +36,7 @@ NAMES = {
         "spacy_seqgen.vocabularies.words.Words",
         "spacy_seqgen.vocabularies.subwords.Subwords",
     ],
-    "Attention": [
+    "Attention and other pictures": [
         "spacy_seqgen.modules.attention.Attention",
         "spacy_seqgen.visualize.AttentionMap",
         "spacy_seqgen.visualize.get_attention_maps",
@@ -41,6 +44,7 @@ NAMES = {
         "spacy_seqgen.visualize.serve",
         "spacy_seqgen.visualize.draw_figure",
         "spacy_seqgen.visualize.save_figure",
+        "spacy_seqgen.visualize.save_caption",
     ],
     "Training": [
         "spacy_seqgen.training.run.run_training",

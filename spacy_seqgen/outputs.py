@@ -13,6 +13,15 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc, Span, Token
 
+from .attribution import get_attribution, set_attribution
+from .captions import (
+    get_caption,
+    get_captions,
+    get_image,
+    set_caption,
+    set_captions,
+    set_image,
+)
 from .translations import (
     get_prefix,
     get_translation,
@@ -121,9 +130,13 @@ _EXTENSIONS: list[tuple[Any, str, dict[str, Any]]] = [
     (Doc, "surprisal", {"getter": get_doc_surprisal}),
     (Doc, "bits_per_char", {"getter": get_bits_per_char}),
     (Doc, "perplexity", {"getter": get_perplexity}),
+    (Doc, "cats_attribution", {"getter": get_attribution, "setter": set_attribution}),
     (Doc, "translation", {"getter": get_translation, "setter": set_translation}),
     (Doc, "translations", {"getter": get_translations, "setter": set_translations}),
     (Doc, "translation_prefix", {"getter": get_prefix, "setter": set_prefix}),
+    (Doc, "image", {"getter": get_image, "setter": set_image}),
+    (Doc, "caption", {"getter": get_caption, "setter": set_caption}),
+    (Doc, "captions", {"getter": get_captions, "setter": set_captions}),
     (Span, "surprisal", {"getter": get_span_surprisal}),
     (Token, "surprisal", {"getter": get_token_surprisal}),
 ]

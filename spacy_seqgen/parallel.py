@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import srsly
 from spacy.language import Language
+from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 from spacy.util import logger
 
@@ -19,17 +20,20 @@ from .translations import get_translation, set_symbol_counts, set_translation
 
 
 class Pair(NamedTuple):
-    """A sentence, its translation, and where they stand; from a `.spacy` file, its Example."""
+    """A sentence, its translation, and where they stand; from a `.spacy` file, its Example;
+    from JSONL, its `meta`."""
 
     source: str
     target: str
     place: str
     example: Example | None = None
+    meta: dict[str, Any] | None = None
 
 
 class Parallel:
     """A corpus of sentence pairs. An Example has two Docs with the text of the source;
-    the translation is `reference._.translation`."""
+    the translation is `reference._.translation`, and the `meta` of a line of JSONL
+    `reference.user_data["meta"]`."""
 
     def __init__(
         self,
@@ -67,7 +71,7 @@ class Parallel:
         for pair in shuffled(self.pairs(nlp), self.shuffle_buffer, rng):
             example = _make_example(nlp, pair) if pair.example is None else pair.example
             if count:
-                set_symbol_counts(example.reference, count(pair.source, pair.target))
+                set_symbol_counts(example.reference, count(example.reference, pair.target))
             yield example
 
     def pairs(self, nlp: Language) -> Iterator[Pair]:
@@ -114,6 +118,8 @@ def _make_example(nlp: Language, pair: Pair) -> Example:
     except UnicodeEncodeError as error:
         raise TextFileError(f"{pair.place} has half a surrogate pair: {error}") from error
     set_translation(reference, pair.target)
+    if pair.meta is not None:
+        reference.user_data["meta"] = pair.meta
     return Example(nlp.make_doc(pair.source), reference)
 
 
@@ -123,7 +129,7 @@ def _read_docs(nlp: Language, path: str | Path) -> Iterator[Pair]:
         yield Pair(example.reference.text, target, f"{path}, Doc {number}", example)
 
 
-def _find_counter(nlp: Language) -> Callable[[str, str], tuple[int, int]] | None:
+def _find_counter(nlp: Language) -> Callable[[Doc, str], tuple[int, int]] | None:
     """What counts symbols, for batches of similar length: characters tell little of the
     number of subwords. None before there are vocabularies."""
     for _, pipe in nlp.pipeline:
@@ -148,8 +154,7 @@ def read_pairs(path: str | Path, target_path: str | Path | None = None) -> Itera
         parse = _parse_json if name.endswith(".jsonl") else _parse_columns
         for number, line in enumerate(read_lines(file), 1):
             if line.strip():
-                place = f"{file}, line {number}"
-                yield Pair(*parse(line, place), place)
+                yield parse(line, f"{file}, line {number}")
 
 
 def _aligned(sources: Path, targets: Path) -> Iterator[Pair]:
@@ -164,17 +169,17 @@ def _aligned(sources: Path, targets: Path) -> Iterator[Pair]:
         yield Pair(source.strip(), target.strip(), f"{sources}, line {number}")
 
 
-def _parse_columns(line: str, place: str) -> tuple[str, str]:
+def _parse_columns(line: str, place: str) -> Pair:
     columns = line.split("\t")
     if len(columns) < 2:
         raise TextFileError(
             f"{place} has no tab, but a pair is 'source TAB translation': {line[:80]!r}. Two "
             "files whose lines belong together are given as path and target_path"
         )
-    return columns[0].strip(), columns[1].strip()  # what follows is attribution
+    return Pair(columns[0].strip(), columns[1].strip(), place)  # what follows is attribution
 
 
-def _parse_json(line: str, place: str) -> tuple[str, str]:
+def _parse_json(line: str, place: str) -> Pair:
     try:
         data = srsly.json_loads(line)
     except ValueError as error:
@@ -182,7 +187,10 @@ def _parse_json(line: str, place: str) -> tuple[str, str]:
     for key in ("text", "translation"):
         if not isinstance(data, dict) or not isinstance(data.get(key), str):
             raise TextFileError(f'{place} has no "{key}": {line[:80]!r}')
-    return data["text"].strip(), data["translation"].strip()
+    meta = data.get("meta")
+    if meta is not None and not isinstance(meta, dict):
+        raise TextFileError(f'{place} has a "meta" that is no table: {line[:80]!r}')
+    return Pair(data["text"].strip(), data["translation"].strip(), place, meta=meta)
 
 
 def create_parallel_reader(
@@ -197,8 +205,8 @@ def create_parallel_reader(
     """Read sentence pairs. Registered as `spacy-seqgen.parallel.v1` (`@readers`).
 
     path (str | Path): A file of tab separated values (source, translation; further
-        columns are ignored), JSONL ("text", "translation"), or a `.spacy` file; plain or
-        gzip. With `target_path`: the sources, one on each line.
+        columns are ignored), JSONL ("text", "translation", "meta"), or a `.spacy` file;
+        plain or gzip. With `target_path`: the sources, one on each line.
     target_path (str | Path | None): The translations, one on each line.
     max_length (int): Pairs with a longer side, in characters, are left out. 0 keeps all.
     max_ratio (float): Pairs of which one side is longer than the other by more than this

@@ -1,5 +1,8 @@
 """The other side of the benchmarks computes what it should. Speed is not tested."""
 
+import importlib.util
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from .pipeline.test_translator import make_nlp as make_translator
 
 pytest.importorskip("benchmarks", reason="not in an installed package")
 
+from benchmarks.joeynmt_peer import Peer, PeerError, make_config
 from benchmarks.memory import peak_memory
 from benchmarks.plain_beam import beam_search
 from benchmarks.plain_translator import AttentionAfter, AttentionInside, Training, pad
@@ -99,6 +103,47 @@ def test_step_is_write(same):
                 torch.testing.assert_close(logits, whole[:, place])
 
 
+PEER = {
+    "source_size": 7, "target_size": 6, "embedding": 16, "hidden": 32, "rows": 4, "beam": 5,
+    "alpha": 0.7, "length": 3,
+}  # fmt: skip
+STUB = """#!{python}
+import json, sys
+print(json.dumps({{"parameters": 12}}), flush=True)
+for line in sys.stdin:
+    answers = {{"train": {{"units": 7}}, "translate": {{"texts": ["4 5", "<unk> 4"]}}}}
+    print(json.dumps(answers[next(iter(json.loads(line)))]), flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the stub is started by its first line")
+def test_a_peer_is_asked_and_answers(tmp_path):
+    stub = tmp_path / "python"
+    stub.write_text(STUB.format(python=sys.executable))
+    stub.chmod(0o755)
+    pairs = [([4, 5], [5]), ([6], [4, 4])]
+    with Peer(str(stub), tmp_path / "data", train=pairs, dev=[[4, 6]], **PEER) as peer:
+        assert peer.parameters == 12
+        assert peer.train(3) == 7.0
+        assert peer.translate(4) == [[4, 5], [4]]
+    files = ("train.src", "train.trg", "dev.src", "vocabulary.src", "vocabulary.trg")
+    found = [(tmp_path / "data" / name).read_text() for name in files]
+    assert found == ["4 5\n6\n", "5\n4 4\n", "4 6\n", "4\n5\n6\n", "4\n5\n"]
+
+
+@pytest.mark.skipif(bool(importlib.util.find_spec("joeynmt")), reason="JoeyNMT is installed")
+def test_a_peer_that_is_not_installed(tmp_path):
+    with pytest.raises(PeerError, match="pip install joeynmt"):
+        Peer(sys.executable, tmp_path, train=[], dev=[], **PEER)
+
+
+def test_a_peer_has_the_sizes_of_ours(tmp_path):
+    config = make_config(tmp_path, PEER)
+    encoder, decoder = config["model"]["encoder"], config["model"]["decoder"]
+    assert encoder["hidden_size"] * 2 == decoder["hidden_size"] == 32
+    assert not config["model"]["tied_softmax"]  # 16 is not 32
+
+
 def test_peak_memory():
     small = peak_memory(["-c", "pass"])
     large = peak_memory(["-c", "x = b'1' * 100_000_000"])
@@ -115,9 +160,12 @@ def test_quick_benchmark(tmp_path):
         "components.translator.source_vocabulary.size": 200,
         "components.translator.target_vocabulary.size": 200,
     }
-    benchmark = Benchmark(tmp_path, quick=True, peers=False, overrides=overrides)
+    benchmark = Benchmark(
+        tmp_path, quick=True, peers=False, model=tmp_path / "model", overrides=overrides
+    )
     benchmark.updates = 10
     benchmark.train, benchmark.dev = benchmark.train[:500], benchmark.dev[:4]
     rows = benchmark.run()
     assert len(rows) == 6
+    assert (tmp_path / "model" / "meta.json").exists()
     assert all(row.ours is not None and row.other is not None and row.note for row in rows)

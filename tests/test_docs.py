@@ -14,6 +14,9 @@ from spacy.util import registry
 from thinc.api import Config
 from typer.main import get_command
 
+from .classifiers import make_classifier, make_folder
+from .pipeline.test_captioner import make_nlp as make_captioner
+from .pipeline.test_captioner import make_pictures
 from .pipeline.test_translator import make_nlp as make_translator
 from .test_registry import NAMES
 from .util import make_nlp
@@ -41,7 +44,13 @@ def test_python_runs(page, tmp_path, monkeypatch, capsys):
     pipelines = {
         "my_lm": make_nlp(generation={"max_length": 10}),
         "phrasebook": make_translator(attention=True),
+        "scenes": make_captioner(make_pictures(tmp_path / "pictures")),
     }
+    if "training/sentiment" in "".join(code):
+        pipelines["sentiment"] = make_classifier(make_folder(tmp_path / "encoder"))
+    picture = tmp_path / "corpus" / "scenes" / "test" / "00000.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes((tmp_path / "pictures" / "red-blue.png").read_bytes())
     for name, nlp in pipelines.items():
         model = tmp_path / "training" / name / "model-best"
         model.mkdir(parents=True)
@@ -107,7 +116,8 @@ def test_settings_of_registered_functions_are_in_a_table(kind, name):
 def test_settings_of_the_component_are_in_a_table(component):
     module = importlib.import_module("spacy_seqgen.pipeline.factories")
     make = getattr(module, f"make_{component}")
-    text = (ROOT / "docs" / f"{component}.md").read_text(encoding="utf8")
+    page = {"cats_explainer": "text_classifier", "image_captioner": "captioner"}.get(component)
+    text = (ROOT / "docs" / f"{page or component}.md").read_text(encoding="utf8")
     for name in inspect.signature(make).parameters:
         assert name in ("nlp", "name") or f"| `{name}` |" in text
 

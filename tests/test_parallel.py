@@ -29,6 +29,25 @@ def test_json_lines_and_gzip(tmp_path):
     assert read(path) == [("Go.", "Va !")]
 
 
+def test_meta_goes_with_the_pair(tmp_path):
+    path, meta = tmp_path / "pairs.jsonl", {"id": 7, "from": {"page": 3}}
+    rows = [
+        {"text": "Go.", "translation": "Va !", "meta": meta},
+        {"text": "Hi.", "translation": "Salut !"},
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    nlp = spacy.blank("en")
+    one, two = create_parallel_reader(str(path))(nlp)
+    assert one.reference.user_data["meta"] == meta
+    assert "meta" not in one.predicted.user_data
+    assert "meta" not in two.reference.user_data
+    bin = DocBin(docs=[one.reference, two.reference], store_user_data=True)
+    bin.to_disk(tmp_path / "pairs.spacy")
+    again, _ = create_parallel_reader(str(tmp_path / "pairs.spacy"))(nlp)
+    assert again.reference.user_data["meta"] == meta
+    assert again.reference._.translation == "Va !"
+
+
 def test_aligned_files(tmp_path):
     (tmp_path / "a.en").write_text("Go.\nHi.\n")
     (tmp_path / "a.fr").write_text("Va !\nSalut !\n")
@@ -57,6 +76,11 @@ def test_misaligned_files(tmp_path):
         ("pairs.jsonl", '{"text": "Go."}\n', 'line 1 has no "translation"'),
         ("pairs.jsonl", "Go.\n", "line 1 is not JSON"),
         ("pairs.jsonl", "[1]\n", 'line 1 has no "text"'),
+        (
+            "pairs.jsonl",
+            '{"text": "a", "translation": "b", "meta": 3}\n',
+            'line 1 has a "meta" that is no table',
+        ),
         ("pairs.tsv", "\tVa !\n", "no pair of sentences.*empty side"),
         ("pairs.tsv", "", "no pair of sentences"),
     ],

@@ -8,21 +8,43 @@ from spacy.util import registry
 
 # Every name users may write into a config. A name that was released stays.
 NAMES = {
-    "factories": ["text_generator", "translator"],
+    "factories": ["text_generator", "translator", "image_captioner", "cats_explainer"],
     "architectures": [
         "spacy-seqgen.RecurrentLM.v1",
         "spacy-seqgen.RecurrentSeq2Seq.v1",
         "spacy-seqgen.TransformerSeq2Seq.v1",
+        "spacy-seqgen.TransformerTextCat.v1",
+        "spacy-seqgen.WordVectors.v1",
+        "spacy-seqgen.AttentiveCaptioner.v1",
     ],
-    "misc": ["spacy-seqgen.Characters.v1", "spacy-seqgen.Words.v1", "spacy-seqgen.Subwords.v1"],
+    "misc": [
+        "spacy-seqgen.Characters.v1",
+        "spacy-seqgen.Words.v1",
+        "spacy-seqgen.Subwords.v1",
+        "spacy-seqgen.PretrainedEncoder.v1",
+        "spacy-seqgen.ConvEncoder.v1",
+        "spacy-seqgen.PretrainedVision.v1",
+        "spacy-seqgen.Pictures.v1",
+        "spacy-seqgen.PictureAugmenter.v1",
+    ],
     "readers": [
         "spacy-seqgen.plain_text.v1",
         "spacy-seqgen.count_characters.v1",
         "spacy-seqgen.parallel.v1",
+        "spacy-seqgen.text_classification.v1",
+        "spacy-seqgen.image_captions.v1",
     ],
     "batchers": ["spacy-seqgen.text_streams.v1", "spacy-seqgen.padded_pairs.v1"],
-    "scorers": ["spacy-seqgen.language_model_scorer.v1", "spacy-seqgen.translation_scorer.v1"],
-    "schedules": ["spacy-seqgen.warmup_cosine.v1"],
+    "scorers": [
+        "spacy-seqgen.language_model_scorer.v1",
+        "spacy-seqgen.translation_scorer.v1",
+        "spacy-seqgen.caption_scorer.v1",
+    ],
+    "schedules": [
+        "spacy-seqgen.warmup_cosine.v1",
+        "spacy-seqgen.warmup_linear.v1",
+        "spacy-seqgen.gradual_unfreezing.v1",
+    ],
     "loggers": ["spacy-seqgen.checkpoint_logger.v1", "spacy-seqgen.progress_logger.v1"],
     "cli": ["seqgen"],
 }

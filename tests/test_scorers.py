@@ -61,3 +61,16 @@ def test_bleu_by_length_of_the_source():
     assert found["1-5"]["bleu"] == pytest.approx(1.0)
     assert found["6-10"]["bleu"] < 0.1
     assert make_translation_scorer()(examples, details=False)["bleu_by_length"] is None
+
+
+def test_signatures_of_all_that_sacrebleu_computes():
+    example = Example(NLP.make_doc("a b"), NLP.make_doc("a b"))
+    example.reference._.translation = "x y"
+    scores = make_translation_scorer()([example])
+    names = ("bleu", "bleu_lowercase", "chrf", "ter")
+    signatures = {name: scores[f"{name}_signature"] for name in names}
+    assert all("version:" in signature for signature in signatures.values())
+    assert "case:mixed" in signatures["bleu"]
+    assert "case:lc" in signatures["bleu_lowercase"]
+    assert "nw:0" in signatures["chrf"]  # chrF2, not chrF2++
+    assert make_translation_scorer()([example], details=False)["ter_signature"] is None

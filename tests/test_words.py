@@ -41,6 +41,13 @@ def test_a_doc_brings_its_own_tokens():
     assert starts.tolist() == [0, 4, 13, 15, 19, 23]
 
 
+def test_so_does_a_part_of_one():
+    doc = spacy.blank("en")("The weather isn't fine.")
+    words, starts = Words(lang="xx").split(doc[1:4])
+    assert list(words) == ["weather", "is", "n't"]
+    assert starts.tolist() == [0, 8, 10]
+
+
 def test_a_word_keeps_its_space_where_no_mark_takes_it():
     vocabulary = make_words(["l'homme dort", "l'homme voit", "un homme"], lang="fr")
     ids = vocabulary.encode("un homme voit l'homme").ids.tolist()

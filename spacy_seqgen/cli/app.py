@@ -2,8 +2,8 @@
 
 import typer
 
-HELP = """Sequence generation: train, generate, translate, look at attention, score, evaluate, convert
-and draw what came of it.
+HELP = """Sequence generation: train, generate, translate, caption pictures, look at attention, score,
+evaluate, convert and draw what came of it.
 
 What these commands load was saved by `spacy train` or `spacy seqgen train`. Everything
 else, such as `spacy evaluate`, `spacy apply` and `spacy package`, works as always.

@@ -1,7 +1,7 @@
 """What several commands need."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -13,9 +13,13 @@ from spacy.training import Corpus, Example
 from spacy.util import load_model
 from wasabi import msg
 
+from ..image_captions import create_image_captions_reader
+from ..labelled import create_text_classification_reader
 from ..parallel import create_parallel_reader
 from ..readers import create_plain_text_reader
 from ..textfiles import read_lines
+
+CLASSIFIERS = ("textcat", "textcat_multilabel")
 
 
 def load_pipeline(model: str) -> Language:
@@ -42,6 +46,30 @@ def find_component(nlp: Language, factory: str, name: str | None) -> tuple[str, 
     return name, nlp.get_pipe(name)
 
 
+def find_classifier(nlp: Language, name: str | None) -> tuple[str, Any, bool]:
+    """The text categorizer, by name or as the only one, and whether its classes exclude
+    each other."""
+    kinds = {n: nlp.get_pipe_meta(n).factory for n in nlp.component_names}
+    names = [n for n, factory in kinds.items() if factory in CLASSIFIERS]
+    if name is None and len(names) == 1:
+        name = names[0]
+    if name not in names:
+        msg.fail(
+            "The pipeline has no single text categorizer" + (f" named '{name}'" if name else ""),
+            f"Those there are: {names}. Choose with --component",
+            exits=1,
+        )
+    return name, nlp.get_pipe(name), kinds[name] == "textcat"
+
+
+def read_labelled_examples(nlp: Language, path: Path, format: str = "auto") -> Iterator[Example]:
+    """Labelled texts, also from a .spacy file."""
+    if path.suffix == ".spacy":
+        yield from Corpus(path)(nlp)
+    else:
+        yield from create_text_classification_reader(path, format)(nlp)
+
+
 def read_docs(
     nlp: Language, path: Path, start: float | int = 0, stop: float | int | None = None
 ) -> Iterator[Doc]:
@@ -63,12 +91,22 @@ def read_examples(
     stop: float | int | None = None,
     target: Path | None = None,
 ) -> Iterator[Example]:
-    """As `read_docs`, for evaluation; and sentence pairs, if the pipeline translates."""
+    """As `read_docs`, for evaluation; and sentence pairs, if the pipeline translates, or
+    pictures, if it captions them."""
+    if path.suffix != ".spacy" and _has(nlp, "image_captioner"):
+        if target or start != 0 or stop not in (None, 1.0):
+            raise ValueError(
+                f"--target, --start and --stop are for text, and {path} holds captions of pictures"
+            )
+        yield from create_image_captions_reader(path)(nlp)
+        return
     _check_range(path, start, stop)
-    if path.suffix != ".spacy" and (target or _translates(nlp)):
+    if path.suffix != ".spacy" and (target or _has(nlp, "translator")):
         if start != 0 or stop not in (None, 1.0):
             raise ValueError(f"--start and --stop are for running text, and {path} holds pairs")
         yield from create_parallel_reader(path, target)(nlp)
+    elif path.suffix != ".spacy" and _has(nlp, *CLASSIFIERS):
+        yield from read_labelled_examples(nlp, path)
     elif is_jsonl(path):
         for doc in read_docs(nlp, path):
             yield Example(nlp.make_doc(doc.text), doc)
@@ -81,8 +119,8 @@ def read_examples(
         yield from reader(nlp)
 
 
-def _translates(nlp: Language) -> bool:
-    return any(nlp.get_pipe_meta(name).factory == "translator" for name in nlp.pipe_names)
+def _has(nlp: Language, *factories: str) -> bool:
+    return any(nlp.get_pipe_meta(name).factory in factories for name in nlp.pipe_names)
 
 
 def is_jsonl(path: Path) -> bool:
@@ -138,6 +176,36 @@ def make_doc(nlp: Language, text: str, where: str) -> Doc:
     # The limit is for components whose memory grows with the text; these read in pieces.
     nlp.max_length = max(nlp.max_length, len(text))
     return nlp.make_doc(text)
+
+
+def run_component(
+    nlp: Any, name: str, docs: Iterable[Doc], batch_size: int, complaint: str
+) -> Iterator[Doc]:
+    """Docs as a component leaves them. The components before it run, too: one of them may
+    find what it needs. Docs that fail are warned of and left out.
+
+    name (str): The component, which is enabled if it is not.
+    complaint (str): What is said of their number in the end.
+    RAISES (ValueError): When all others are done, if some failed.
+    """
+    failed = 0
+
+    def warn(name: str, pipe: Any, docs: Sequence[Doc], error: Exception) -> None:
+        nonlocal failed
+        failed += len(docs)
+        for doc in docs:
+            shown = f"Warning: '{name}' can't process {doc.text[:60]!r}: {error}"
+            print(shown, file=sys.stderr)  # the results may go to standard output
+
+    if name in nlp.disabled:
+        nlp.enable_pipe(name)
+    nlp.get_pipe(name).check_initialized()
+    place = nlp.pipe_names.index(name)
+    with nlp.select_pipes(enable=nlp.pipe_names[: place + 1]):
+        nlp.set_error_handler(warn)
+        yield from nlp.pipe(docs, batch_size=batch_size)
+    if failed:
+        raise ValueError(f"{failed} {complaint}; see the warnings above")
 
 
 @contextmanager

@@ -16,11 +16,17 @@ def evaluate_cli(
     path: Path = Arg(
         ...,
         help='Evaluation data: .spacy, .jsonl with "text", or running text; for a translator, '
-        "pairs (source TAB translation) or the sources",
+        "pairs (source TAB translation) or the sources; for a captioner, pictures with captions",
         exists=True,
     ),
     target: Path | None = Opt(
         None, "--target", "-t", help="The translations, one on each line", exists=True
+    ),
+    image_dir: Path | None = Opt(
+        None, "--image-dir", help="The folder of the pictures, if not that of PATH", exists=True
+    ),
+    split: Path | None = Opt(
+        None, "--split", help="File with the names of the pictures to evaluate on", exists=True
     ),
     start: str = Opt(
         "0",
@@ -43,6 +49,7 @@ def evaluate_cli(
 
     python -m spacy seqgen evaluate training/translator/model-best test.en --target test.fr
     """
+    from ..image_captions import create_image_captions_reader
     from .common import load_pipeline, open_output, read_examples
     from .score import _parse_bound
 
@@ -53,7 +60,11 @@ def evaluate_cli(
         if hasattr(pipe, "generate_text"):
             pipe.generate_text = False  # no score needs it
     try:
-        examples = list(read_examples(nlp, path, _parse_bound(start), _parse_bound(stop), target))
+        if image_dir or split:
+            examples = list(create_image_captions_reader(path, image_dir, split)(nlp))
+        else:
+            bounds = _parse_bound(start), _parse_bound(stop)
+            examples = list(read_examples(nlp, path, *bounds, target))
         if not examples:
             raise ValueError(f"There is no text in {path}")
         scores = nlp.evaluate(examples, per_component=True)

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -104,35 +104,17 @@ def choose_options(
 def translations(
     nlp: Any, name: str, texts: Iterable[str], where: str, batch_size: int
 ) -> Iterator[tuple[Doc, list]]:
-    """Texts as Docs, with their translations. The components before the translator run, too:
-    one of them may find the sentences.
+    """Texts as Docs, with their translations.
 
     name (str): The translator in the pipeline.
     where (str): Where the texts come from.
     RAISES (ValueError): When all others are translated, if some texts could not be.
     """
-    from .common import make_doc
+    from .common import make_doc, run_component
 
-    failed = 0
-
-    def warn(name: str, pipe: Any, docs: Sequence[Doc], error: Exception) -> None:
-        nonlocal failed
-        failed += len(docs)
-        for doc in docs:
-            shown = f"Warning: '{name}' can't process {doc.text[:60]!r}: {error}"
-            print(shown, file=sys.stderr)  # the translations may go to standard output
-
-    if name in nlp.disabled:
-        nlp.enable_pipe(name)
-    nlp.get_pipe(name).check_initialized()
     docs = (make_doc(nlp, text, f"{where}, text {n}") for n, text in enumerate(texts, 1))
-    place = nlp.pipe_names.index(name)
-    with nlp.select_pipes(enable=nlp.pipe_names[: place + 1]):
-        nlp.set_error_handler(warn)
-        for doc in nlp.pipe(docs, batch_size=batch_size):
-            yield doc, doc._.translations
-    if failed:
-        raise ValueError(f"{failed} texts could not be translated; see the warnings above")
+    for doc in run_component(nlp, name, docs, batch_size, "texts could not be translated"):
+        yield doc, doc._.translations
 
 
 def _show(text: str, found: list) -> None:

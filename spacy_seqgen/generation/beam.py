@@ -72,7 +72,9 @@ class Beam:
         self.alpha = alpha
         self.end = end
         self.max_length = max_length
-        self.suppress = list(suppress)
+        # And while it is too short to end.
+        never = list(suppress), [*suppress, end]
+        self._never = [torch.tensor(symbols, dtype=torch.int64) for symbols in never]
         self.min_length = min_length
         self.transforms = list(transforms)
         self.conditions = list(conditions)
@@ -143,9 +145,9 @@ class Beam:
         """By what symbols are chosen: shape (hypotheses, symbols). Those that are never
         generated are struck out of `log_probs` too: one copy less of something large."""
         steps = live.ids.shape[2]
-        never = [*self.suppress, *([self.end] if steps < self.min_length else [])]
-        if never:
-            log_probs.index_fill_(1, torch.tensor(never, device=log_probs.device), NEVER)
+        never = self._never[steps < self.min_length]
+        if len(never):
+            log_probs.index_fill_(1, never.to(log_probs.device), NEVER)
         if not self.transforms and len(never) < log_probs.shape[1]:
             return log_probs
         history = torch.from_numpy(live.ids.reshape(len(log_probs), steps)).to(log_probs.device)

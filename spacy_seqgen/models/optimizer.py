@@ -4,7 +4,8 @@ Thinc's optimizers (`Adam.v1`, `RAdam.v1`, `SGD.v1`) hold the settings and sched
 the config gives them, but update one tensor at a time. `NativeStep` reads their present
 values before each step and updates all tensors with one fused call. Two things differ
 from Thinc, on purpose: gradients are clipped by their global norm, as every paper has
-it, and weight decay spares biases, norms and padding rows.
+it, and weight decay spares biases, norms and padding rows. A module may have a method
+`learn_rate_factors`, which names the parameters that learn slower or faster than others.
 """
 
 import math
@@ -31,6 +32,8 @@ class NativeStep:
         self.updates = 0
         self.parameters = dict(net.named_parameters())
         self._padding = list(_padding_rows(net))
+        factors = getattr(net, "learn_rate_factors", dict)
+        self._factors: dict[str, float] = factors()
         self._torch: torch.optim.Optimizer | None = None
         self.source: Optimizer | None = None
         self._kind: tuple[str, bool] | None = None
@@ -76,7 +79,7 @@ class NativeStep:
             self._torch = _make_torch_optimizer(*kind, self._groups())
             self.source, self._kind, self.updates = optimizer, kind, 0
         for group in self._torch.param_groups:
-            group["lr"] = float(optimizer.learn_rate)
+            group["lr"] = float(optimizer.learn_rate) * group["factor"]
             group["weight_decay"] = float(optimizer.L2) if group["decays"] else 0.0
             if "betas" in group:
                 group["betas"] = (float(optimizer.b1), float(optimizer.b2))
@@ -84,11 +87,15 @@ class NativeStep:
         return self._torch
 
     def _groups(self) -> list[dict[str, Any]]:
-        trained = [item for item in self.parameters.values() if item.requires_grad]
-        matrices = [item for item in trained if item.ndim > 1]
-        others = [item for item in trained if item.ndim < 2]
-        groups = [{"params": matrices, "decays": True}, {"params": others, "decays": False}]
-        return [group for group in groups if group["params"]]
+        # Frozen ones too: they may be trained later.
+        groups: dict[tuple[float, bool], list[Tensor]] = {}
+        for name, item in self.parameters.items():
+            key = self._factors.get(name, 1.0), item.ndim > 1
+            groups.setdefault(key, []).append(item)
+        return [
+            {"params": items, "factor": factor, "decays": decays}
+            for (factor, decays), items in groups.items()
+        ]
 
     def _update_averages(self, averages: dict[Any, Any]) -> None:
         decay = min((1.0 + self.updates) / (10.0 + self.updates), MAX_AVERAGE_DECAY)
@@ -97,8 +104,9 @@ class NativeStep:
                 key = (self.key, name)
                 if not parameter.requires_grad:
                     continue
-                if key not in averages:
-                    averages[key] = torch.zeros_like(parameter)
+                if key not in averages:  # one that begins later begins where it is
+                    start = torch.zeros_like if self.updates == 1 else torch.clone
+                    averages[key] = start(parameter.detach())
                 averages[key].lerp_(parameter, 1.0 - decay)
 
     # For checkpoints

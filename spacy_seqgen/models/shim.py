@@ -15,6 +15,7 @@ import srsly
 import torch
 from thinc.api import Model, Optimizer
 from thinc.shims import PyTorchShim
+from thinc.util import get_torch_default_device
 from torch import Tensor, nn
 
 from .optimizer import NativeStep
@@ -45,7 +46,7 @@ class TorchShim(PyTorchShim):
     precision (str): "auto", "fp32" or "bf16": what training computes in.
     """
 
-    def __init__(self, net: nn.Module, *, precision: str = "auto"):
+    def __init__(self, net: nn.Module | None, *, precision: str = "auto"):
         super().__init__(net)
         self.precision = check_precision(precision)
         self._native: NativeStep | None = None
@@ -83,7 +84,8 @@ class TorchShim(PyTorchShim):
 
     @contextlib.contextmanager
     def inference(self) -> Iterator[Any]:
-        """The module, for use without training: no dropout, no gradients, full precision."""
+        """The module, for use without training: no dropout, no gradients, full precision
+        (see `modules.output_layer` for the one exception)."""
         self._model.eval()
         with torch.inference_mode(), full_precision(self.device):
             yield self._model
@@ -125,6 +127,12 @@ class TorchShim(PyTorchShim):
         return srsly.msgpack_dumps({"format": FORMAT, "weights": weights_to_bytes(self._model)})
 
     def from_bytes(self, bytes_data: bytes) -> "TorchShim":
+        data = self._unpack(bytes_data)
+        weights_from_bytes(self._model, data.get("weights"))
+        self._weights_changed()
+        return self
+
+    def _unpack(self, bytes_data: bytes) -> dict[str, Any]:
         data = srsly.msgpack_loads(bytes_data)
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             found = data.get("format", "none") if isinstance(data, dict) else type(data).__name__
@@ -133,10 +141,53 @@ class TorchShim(PyTorchShim):
                 f"{found!r}). Weights in the format of Thinc's own PyTorch wrapper are a pickle "
                 "inside and are not loaded."
             )
-        weights_from_bytes(self._model, data.get("weights"))
-        self._weights_changed()
-        return self
+        return data
 
     def __getstate__(self) -> dict[str, Any]:
         # For copies and processes that are spawned: an optimizer belongs to one training.
         return {**self.__dict__, "_native": None}
+
+
+class DescribedShim(TorchShim):
+    """Holds a module that can be made again from a description, which is saved with the
+    weights. For components of spaCy's own, which load a model before anything that its
+    sizes depend on.
+
+    make (Callable): Makes the module from the description: strings, numbers, lists and
+        dicts.
+    """
+
+    def __init__(self, make: Callable[[dict[str, Any]], nn.Module], *, precision: str = "auto"):
+        super().__init__(None, precision=precision)
+        self.make = make
+        self.description: dict[str, Any] | None = None
+        self.pieces: Any = None  # what the user of the module makes from the description
+
+    def build(self, description: dict[str, Any]) -> None:
+        """Make the module."""
+        with torch.random.fork_rng(devices=[]):  # the weights are not these
+            self.put(self.make(description), description)
+
+    def put(self, net: nn.Module, description: dict[str, Any]) -> None:
+        """Take a module, and what describes it."""
+        self._model, self.description = net.to(get_torch_default_device()), description
+        self._native = self.pieces = None
+        self.__dict__.pop("_resolved_precision", None)
+
+    def to_bytes(self) -> bytes:
+        if self.description is None:
+            return srsly.msgpack_dumps({"format": FORMAT, "description": None})
+        weights = weights_to_bytes(self._model)
+        data = {"format": FORMAT, "description": self.description, "weights": weights}
+        return srsly.msgpack_dumps(data)
+
+    def from_bytes(self, bytes_data: bytes) -> "DescribedShim":
+        data = self._unpack(bytes_data)
+        description = data.get("description")
+        if description is None:
+            return self
+        if self.description != description:
+            self.build(description)
+        weights_from_bytes(self._model, data.get("weights"))
+        self._weights_changed()
+        return self

@@ -11,6 +11,7 @@ from thinc.api import Model
 
 from ..modules.attention import ATTENTIONS
 from ..modules.recurrent_seq2seq import RecurrentSeq2Seq
+from ..modules.seq2seq import Source
 from ..vocabularies import BOS, EOS, PAD
 from .language_model import no_backprop
 from .precision import check_precision
@@ -34,6 +35,10 @@ class PairBatch:
     inputs: np.ndarray
     targets: np.ndarray
 
+    def read(self, device: torch.device) -> Source:
+        """What the encoder reads."""
+        return torch.from_numpy(self.sources).to(device), torch.from_numpy(self.lengths)
+
 
 def pad_sources(sources: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Source ids as one array, `</s>` behind each, and their lengths."""
@@ -47,11 +52,16 @@ def pad_sources(sources: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 def pad_pairs(sources: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> PairBatch:
     """A batch of sentence pairs."""
+    return PairBatch(*pad_sources(sources), *pad_targets(targets))
+
+
+def pad_targets(targets: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Target ids as one array, `<s>` before each; and the same, `</s>` behind each."""
     padded, _ = pad_sources(targets)
     inputs = np.full_like(padded, PAD)
     inputs[:, 0] = BOS
     inputs[:, 1:] = np.where(padded[:, :-1] == EOS, PAD, padded[:, :-1])
-    return PairBatch(*pad_sources(sources), inputs, padded)
+    return inputs, padded
 
 
 def build_recurrent_seq2seq(
@@ -154,19 +164,20 @@ def check_label_smoothing(share: float) -> None:
         raise ValueError(f"label_smoothing must be from 0 to below 1, got {share}")
 
 
-def forward(model: Model, batch: PairBatch, is_train: bool) -> tuple[Any, Callable]:
+def forward(model: Model, batch: Any, is_train: bool) -> tuple[Any, Callable]:
+    """Of sentence pairs, or of any batch with `inputs`, `targets` and `read`."""
     shim = get_shim(model)
-    arrays = (batch.sources, batch.inputs, batch.targets)
-    sources, inputs, targets = (torch.from_numpy(item).to(shim.device) for item in arrays)
-    lengths = torch.from_numpy(batch.lengths)
+    arrays = (batch.inputs, batch.targets)
+    inputs, targets = (torch.from_numpy(item).to(shim.device) for item in arrays)
+    source = batch.read(shim.device)
     if not is_train:
         with shim.inference() as net:
-            return net.read(sources, lengths, inputs, targets), no_backprop
+            return net.read(source, inputs, targets), no_backprop
     set_dropout(model, shim.net)
     share = model.attrs["teacher_forcing"].at(shim.native.updates)
-    (losses, nll), torch_backprop = shim.train_step(sources, lengths, inputs, targets, share)
+    (losses, nll), torch_backprop = shim.train_step(source, inputs, targets, share)
 
-    def backprop(d_losses: np.ndarray) -> PairBatch:
+    def backprop(d_losses: np.ndarray) -> Any:
         torch_backprop(torch.from_numpy(d_losses))
         return batch
 

@@ -8,6 +8,7 @@ The three ways to score a query against a key that the literature compares:
   https://arxiv.org/abs/1508.04025).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -84,13 +85,24 @@ class AdditiveAttention(Attention):
         queries = self.query(queries)
         if torch.is_grad_enabled():
             return self._energies(queries, keys)
-        # Without gradients nothing is kept, so that it need not be computed all at once.
-        size = max(1, _MAX_HIDDEN // max(1, keys.numel()))
-        return torch.cat([self._energies(part, keys) for part in queries.split(size, 1)], 1)
+        return in_parts(self._energies, queries, keys)
 
     def _energies(self, queries: Tensor, keys: Tensor) -> Tensor:
         hidden = fast_tanh(queries[:, :, None] + keys[:, None])
         return self.energy(hidden).squeeze(-1)
+
+
+def in_parts(score: Callable[..., Tensor], queries: Tensor, keys: Tensor) -> Tensor:
+    """Score queries, some at a time: without gradients nothing is kept, so that not all has
+    to be there at once.
+
+    score (Callable): Makes a value of the width of a key for each pair of query and key.
+    queries (Tensor), keys (Tensor): As for `Attention.score`.
+    """
+    size = max(1, _MAX_HIDDEN // max(1, keys.numel()))
+    if queries.shape[1] <= size:
+        return score(queries, keys)
+    return torch.cat([score(part, keys) for part in queries.split(size, 1)], 1)
 
 
 class GeneralAttention(Attention):

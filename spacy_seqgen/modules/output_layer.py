@@ -5,28 +5,48 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+_LARGEST = torch.finfo(torch.float16).max
+
 
 class OutputLayer(nn.Linear):
-    """`nn.Linear`. For predictions on a CPU it keeps a transposed copy of the weights: with
-    few rows, as in translating one sentence, the product then takes a quarter less time.
+    """`nn.Linear`, with its weights in float16 for predictions on x86 CPUs.
+
+    With the few rows of one sentence, the product takes as long as its weights take to come
+    out of memory. FBGEMM reads them in float16 and computes in float32: with 5 rows, 256
+    inputs and 8,000 symbols in less than a third of the time, and with many rows no slower.
+    Logits change by about a thousandth.
     """
 
-    _transposed: Tensor | None = None
+    _packed: Any = None
     _made_from: tuple[int, int] | None = None
 
     def train(self, mode: bool = True) -> "OutputLayer":
         if mode:
-            self._transposed = None
+            self._packed = self._made_from = None
         return super().train(mode)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        if self.training or torch.is_grad_enabled() or inputs.device.type != "cpu":
+        if self.training or torch.is_grad_enabled() or not _can_pack(inputs):
             return super().forward(inputs)
         version = self.weight.data_ptr(), self.weight._version
-        if self._transposed is None or version != self._made_from:
-            self._transposed, self._made_from = self.weight.detach().t().contiguous(), version
-        rows = torch.addmm(self.bias, inputs.flatten(0, -2), self._transposed)
-        return rows.view(*inputs.shape[:-1], self.out_features)
+        if version != self._made_from:
+            self._packed, self._made_from = self._pack(), version
+        if self._packed is None or not inputs.numel():
+            return super().forward(inputs)
+        rows: Tensor = torch.ops.quantized.linear_dynamic_fp16(inputs.contiguous(), self._packed)
+        return rows
+
+    def _pack(self) -> Any:
+        """The weights in FBGEMM's order, or None if float16 can't hold them."""
+        weight, bias = self.weight.detach(), self.bias.detach()
+        if weight.dtype != torch.float32 or not bool(weight.abs().max() <= _LARGEST):
+            return None
+        return torch.ops.quantized.linear_prepack_fp16(weight, bias)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_transposed": None}
+        return {**self.__dict__, "_packed": None, "_made_from": None}
+
+
+def _can_pack(inputs: Tensor) -> bool:
+    known = torch.backends.quantized.engine in ("x86", "fbgemm")
+    return known and inputs.device.type == "cpu" and inputs.dtype == torch.float32

@@ -1,9 +1,13 @@
 """An encoder-decoder of recurrent networks, with or without attention."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .decoder_steps import DecoderSteps, make_decoder_steps
 from .recurrent_decoder import DecoderState, RecurrentDecoder
 from .recurrent_encoder import Bridge, RecurrentEncoder
 from .seq2seq import Seq2Seq, Written, make_embedding, select_memory
@@ -61,11 +65,23 @@ class RecurrentSeq2Seq(Seq2Seq):
             tied=tied,
         )
 
+        self._steps: DecoderSteps | None = None
+
+    def train(self, mode: bool = True) -> "RecurrentSeq2Seq":
+        if mode:
+            self._steps = None  # made from the weights, which are about to change
+        return super().train(mode)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_steps": None}
+
     @property
     def embeddings(self) -> dict[str, nn.Embedding]:
         return {"source": self.encoder.embedding, "target": self.decoder.embedding}
 
-    def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
+    def start(  # type: ignore[override]
+        self, source: Tensor, lengths: Tensor
+    ) -> DecoderState:
         states, last = self.encoder(source, lengths)
         return self.decoder.start(self.bridge(last), states, source != self.pad)
 
@@ -74,6 +90,11 @@ class RecurrentSeq2Seq(Seq2Seq):
 
     def logits(self, states: Tensor) -> Tensor:
         return self.decoder.logits(states)
+
+    def stepper(self) -> tuple[Any, Callable[[Any], Any]]:
+        if self._steps is None:
+            self._steps = make_decoder_steps(self.decoder)
+        return super().stepper() if self._steps is None else (self._steps, self._steps.prepare)
 
     @staticmethod
     def select(state: DecoderState, rows: np.ndarray) -> DecoderState:

@@ -1,5 +1,6 @@
 """What every encoder-decoder can do, whatever it is made of."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,10 @@ from .attention import Memory
 from .loss import smoothed_cross_entropy
 
 _READ_AT_ONCE = 1024  # symbols whose logits are computed together
+
+# What an encoder reads, the batch first: of sentences the ids and the lengths, of pictures
+# their pixels.
+Source = tuple[Tensor, ...]
 
 
 class Written(NamedTuple):
@@ -27,11 +32,11 @@ class Written(NamedTuple):
 
 
 class Seq2Seq(nn.Module):
-    """Reads a sentence (`start`), then writes another one (`write`), symbol by symbol or,
-    when all are known, at once.
+    """Reads something, a sentence or a picture (`start`), then writes a sentence (`write`),
+    symbol by symbol or, when all are known, at once.
 
-    A state may hold several hypotheses of each sentence, which share what was read:
-    `select` keeps some of them.
+    A state may hold several hypotheses of each source, which share what was read: `select`
+    keeps some of them.
 
     label_smoothing (float): Share of the probability to spread over all symbols.
     pad (int): The symbol that is not learned.
@@ -46,12 +51,12 @@ class Seq2Seq(nn.Module):
         self.label_smoothing = label_smoothing
         self.pad = pad
 
-    def start(self, source: Tensor, lengths: Tensor) -> Any:
-        """Read sentences.
+    def start(self, *source: Tensor) -> Any:
+        """Read. Of sentences the source is
 
-        source (Tensor): Shape (batch, time), int64, padded at the end.
+        ids (Tensor): Shape (batch, time), int64, padded at the end.
         lengths (Tensor): Shape (batch,), int64, on the CPU; at least 1 each.
-        RETURNS (Any): The state before the first symbol of the translations.
+        RETURNS (Any): The state before the first symbol of what is to be written.
         """
         raise NotImplementedError
 
@@ -72,6 +77,15 @@ class Seq2Seq(nn.Module):
         """Keep some hypotheses, or repeat them."""
         raise NotImplementedError
 
+    def penalty(self, written: Written, real: Tensor) -> Tensor | None:
+        """What training minimises beside the loss, if anything.
+
+        written (Written): Of the true symbols.
+        real (Tensor): Shape (batch, time), bool: which of them are no padding.
+        RETURNS (Tensor | None): Shape (batch,), for each symbol of the row.
+        """
+        return None
+
     @property
     def embeddings(self) -> dict[str, nn.Embedding]:
         """Those of the "source" and the "target"."""
@@ -86,31 +100,34 @@ class Seq2Seq(nn.Module):
 
     def forward(
         self,
-        source: Tensor,
-        lengths: Tensor,
+        source: Source,
         inputs: Tensor,
         targets: Tensor,
         teacher_forcing: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
         """Losses for training.
 
-        source (Tensor), lengths (Tensor): As for `start`.
+        source (Source): What `start` takes.
         inputs, targets (Tensor): Shape (batch, time), int64, padded at the end.
         teacher_forcing (float): Share of the inputs that are used; the others are
             replaced by what the model predicts when it is given all of them.
-        RETURNS (tuple[Tensor, Tensor]): Shape (batch,) both: the loss, label smoothing
-            included, and the negative log-likelihood without; both in nats.
+        RETURNS (tuple[Tensor, Tensor]): Shape (batch,) both: the loss, label smoothing and
+            `penalty` included, and the negative log-likelihood without; both in nats.
         """
-        state = self.start(source, lengths)
+        state = self.start(*source)
         if teacher_forcing < 1:
             inputs = self._mix(state, inputs, teacher_forcing)
-        states = self.write(state, inputs).states
+        written = self.write(state, inputs)
         real = targets != self.pad
-        logits = self.logits(states[real]).float()
+        logits = self.logits(written.states[real]).float()
         loss, nll = smoothed_cross_entropy(logits, targets[real], self.label_smoothing)
         rows = torch.nonzero(real)[:, 0]
         zeros = loss.new_zeros(len(targets))
-        return zeros.index_add(0, rows, loss), zeros.index_add(0, rows, nll)
+        losses = zeros.index_add(0, rows, loss)
+        penalty = self.penalty(written, real)
+        if penalty is not None:
+            losses = losses + penalty * real.sum(1)
+        return losses, zeros.index_add(0, rows, nll)
 
     @torch.no_grad()
     def _mix(self, state: Any, inputs: Tensor, share: float) -> Tensor:
@@ -120,16 +137,14 @@ class Seq2Seq(nn.Module):
         own[:, 0] = False  # before the first symbol nothing was predicted
         return torch.where(own, predicted.roll(1, 1), inputs)
 
-    def read(
-        self, source: Tensor, lengths: Tensor, inputs: Tensor, targets: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Score translations that are given.
+    def read(self, source: Source, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Score sentences that are given.
 
         RETURNS (tuple[Tensor, Tensor]): Shape (batch, time) both: the negative
             log-likelihood of each symbol in nats, 0 for padding; and, as bool, whether it
             was the most probable one.
         """
-        states = self.write(self.start(source, lengths), inputs).states
+        states = self.write(self.start(*source), inputs).states
         nll, correct = torch.zeros_like(targets, dtype=torch.float32), targets == self.pad
         places = torch.nonzero(targets != self.pad)
         for part in places.split(_READ_AT_ONCE):
@@ -139,14 +154,19 @@ class Seq2Seq(nn.Module):
             correct[rows, columns] = logits.argmax(-1) == true
         return nll, correct
 
-    def look(self, source: Tensor, lengths: Tensor, inputs: Tensor) -> Tensor:
+    def look(self, source: Source, inputs: Tensor) -> Tensor:
         """Where the decoder looks when it writes what is given.
 
         RETURNS (Tensor): Shape (batch, target time, source time), rows adding up to 1.
         """
-        weights = self.write(self.start(source, lengths), inputs, wants_weights=True).weights
+        weights = self.write(self.start(*source), inputs, wants_weights=True).weights
         assert weights is not None, "the model has no attention"
         return weights
+
+    def stepper(self) -> tuple[Any, Callable[[Any], Any]]:
+        """The fastest way to write without gradients: what has the `step` and `select` to use,
+        and a function that turns a state of the model into one for them."""
+        return self, lambda state: state
 
     def step(self, state: Any, ids: Any) -> tuple[Tensor, Any]:
         """One symbol for each hypothesis: ids of shape (hypotheses,) to logits."""

@@ -73,7 +73,9 @@ class TransformerSeq2Seq(Seq2Seq):
     def embeddings(self) -> dict[str, nn.Embedding]:
         return {"source": self.source, "target": self.target}
 
-    def start(self, source: Tensor, lengths: Tensor) -> TransformerState:
+    def start(  # type: ignore[override]
+        self, source: Tensor, lengths: Tensor
+    ) -> TransformerState:
         mask = source != self.pad
         states = self._embed(self.source, self.source_positions, source, 0)
         for layer in self.encoder:

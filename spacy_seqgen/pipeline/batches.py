@@ -1,6 +1,6 @@
 """From Docs to batches of ids."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,22 +51,6 @@ def in_time_chunks(batch: LanguageBatch, size: int) -> Iterator[tuple[np.ndarray
             rows,
             LanguageBatch(batch.inputs[rows, columns], batch.targets[rows, columns], lengths),
         )
-
-
-def by_padded_size(lengths: Sequence[int], limit: int, extra: int = 0) -> Iterable[list[int]]:
-    """Sort into groups of similar length, each with (rows x (longest + extra)) within a
-    limit, or with a single row.
-
-    YIELDS (list[int]): Indices into `lengths`.
-    """
-    group: list[int] = []
-    for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-        if group and (len(group) + 1) * (lengths[index] + extra) > limit:
-            yield group
-            group = []
-        group.append(index)
-    if group:
-        yield group
 
 
 class CarriedState:

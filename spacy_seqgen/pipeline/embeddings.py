@@ -12,14 +12,14 @@ from ..generation.options import OptionError
 from ..models.shim import get_shim
 from ..modules.seq2seq import put_vectors
 from ..vectors import find_vectors
-from ..vocabularies import SPECIALS
+from ..vocabularies import SPECIALS, Source
 from .base import GeneratingPipe
 
 
 def load_embeddings(
     pipe: GeneratingPipe,
     sources: dict[str, str | Path | None],
-    texts: dict[str, Sequence[str]],
+    texts: dict[str, Sequence[Source]],
 ) -> dict[str, Any]:
     """Put vectors into the embeddings, and say how many symbols have one.
 

@@ -7,8 +7,11 @@ from typing import Any
 from spacy.language import Language
 from thinc.api import Model
 
+from ..attribution import CatsExplainer
 from ..generation import GenerationOptions
+from ..pictures import PictureSettings
 from ..vocabularies import Vocabulary
+from .captioner import ImageCaptioner
 from .text_generator import TextGenerator
 from .translator import Translator
 
@@ -99,6 +102,9 @@ def make_text_generator(
         "translation_perplexity": None,
         "translation_accuracy": None,
         "bleu_signature": None,
+        "bleu_lowercase_signature": None,
+        "chrf_signature": None,
+        "ter_signature": None,
     },
 )
 def make_translator(
@@ -148,3 +154,98 @@ def make_translator(
         greedy_evaluation=greedy_evaluation,
         scorer=scorer,
     )
+
+
+@Language.factory(
+    "image_captioner",
+    assigns=["doc._.caption", "doc._.captions"],
+    default_config={
+        "model": {
+            "@architectures": "spacy-seqgen.AttentiveCaptioner.v1",
+            "encoder": {"@misc": "spacy-seqgen.ConvEncoder.v1"},
+        },
+        "vocabulary": {"@misc": "spacy-seqgen.Words.v1"},
+        "pictures": {"@misc": "spacy-seqgen.Pictures.v1"},
+        "generation": GenerationOptions(beam_size=3, max_length=50).to_config(),
+        "image_dir": "",
+        "attention": False,
+        "batch_pictures": 64,
+        "greedy_evaluation": True,
+        "scorer": {"@scorers": "spacy-seqgen.caption_scorer.v1"},
+    },
+    default_score_weights={
+        "cider_d": None,
+        "bleu_1": None,
+        "bleu_2": None,
+        "bleu_3": None,
+        "bleu_4": 1.0,
+        "caption_chrf": None,
+        "rouge_l": None,
+        "caption_exact_match": None,
+        "caption_perplexity": None,
+        "caption_accuracy": None,
+    },
+)
+def make_image_captioner(
+    nlp: Language,
+    name: str,
+    model: Model,
+    vocabulary: Vocabulary,
+    pictures: PictureSettings,
+    generation: dict[str, Any],
+    image_dir: str,
+    attention: bool,
+    batch_pictures: int,
+    greedy_evaluation: bool,
+    scorer: Callable | None,
+) -> ImageCaptioner:
+    """Make a captioner of images.
+
+    model (Model[CaptionBatch, Any]): The encoder of pictures, and the decoder.
+    vocabulary (Vocabulary): What its symbols are.
+    pictures (PictureSettings): How pictures are read.
+    generation (dict): Options of the search, see `GenerationOptions`.
+    image_dir (str): Where pictures are; those elsewhere are refused. Empty for any place.
+    attention (bool): Keep where the decoder looked, for each caption.
+    batch_pictures (int): Most pictures computed at once.
+    greedy_evaluation (bool): Caption greedily between the updates of a training, whatever
+        `generation` says; from `initialize` or `update` until the pipeline is loaded.
+    scorer (Callable | None): How to evaluate.
+    """
+    return ImageCaptioner(
+        nlp.vocab,
+        model,
+        name,
+        vocabulary=vocabulary,
+        pictures=pictures,
+        options=GenerationOptions.from_config(generation),
+        image_dir=image_dir,
+        attention=attention,
+        batch_pictures=batch_pictures,
+        greedy_evaluation=greedy_evaluation,
+        scorer=scorer,
+    )
+
+
+@Language.factory(
+    "cats_explainer",
+    assigns=["doc._.cats_attribution"],
+    requires=["doc.cats"],
+    default_config={"component": "textcat", "method": "gradient", "threshold": 1.0},
+)
+def make_cats_explainer(
+    nlp: Language, name: str, component: str, method: str, threshold: float
+) -> CatsExplainer:
+    """Make a component that says which tokens drove a classification.
+
+    component (str): Name of the `textcat` or `textcat_multilabel`, which comes before it.
+    method (str): "gradient" or "attention".
+    threshold (float): Explain classes with at least this probability, and the most
+        probable one.
+    RAISES (ValueError): If there is no such component, or a value is out of range.
+    """
+    if component not in nlp.component_names:
+        raise ValueError(
+            f"The component '{name}' explains '{component}', which is not there: add that first"
+        )
+    return CatsExplainer(name, nlp.get_pipe(component), method=method, threshold=threshold)

@@ -15,6 +15,7 @@ from thinc.api import Model
 
 from ..generation import GenerationOptions
 from ..generation.sampling import select_rows
+from ..lengths import by_padded_size
 from ..models.shim import get_shim
 from ..outputs import (
     ACCURACY,
@@ -25,7 +26,7 @@ from ..outputs import (
 from ..vocabularies import BOS, Vocabulary
 from ..windows import get_windows
 from .base import GeneratingPipe
-from .batches import CarriedState, by_padded_size, in_time_chunks, pad_texts
+from .batches import CarriedState, in_time_chunks, pad_texts
 from .continuing import TextContinuer
 from .prompts import Prompts, put_rows
 

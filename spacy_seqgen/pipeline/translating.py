@@ -1,26 +1,25 @@
 """Translating sentences: from encoded sources to `Translation`s."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 import torch
 from spacy.tokens import Span
 from thinc.api import Model
 
-from ..generation import GenerationOptions, Search, Symbols
+from ..generation import GenerationOptions
 from ..generation.results import Hypothesis
+from ..lengths import by_padded_size
 from ..models.shim import get_shim
-from ..models.translation import pad_pairs, pad_sources
-from ..modules.coverage import CoverageSteps
-from ..tokens import find_tokens
+from ..models.translation import pad_sources
+from ..modules.seq2seq import Source
 from ..translations import Translation
-from ..vocabularies import BOS, EOS, PAD, UNK, Encoded, Vocabulary
-from .alignment import find_owners, pool_source, pool_target
-from .batches import by_padded_size
+from ..vocabularies import UNK, Encoded, Vocabulary
+from .alignment import pool_source, pool_target
 from .segments import Segment, join_segments
+from .writing import TextWriter
 
 _MAX_LOGITS = 2**22  # computed at once: 16 MB
 
@@ -66,9 +65,8 @@ class SentenceTranslator:
     batch_symbols: int
 
     def __post_init__(self) -> None:
-        self.shim = get_shim(self.model)
         check_attention(self.model, self.replace_unknown, self.options)
-        self._trim: Callable[[str], str] = str
+        self.writer = TextWriter(self.model, self.target, self.replace_unknown)
 
     def translate(self, sentences: Sequence[Sentence]) -> list[list[Translation]]:
         """
@@ -107,112 +105,46 @@ class SentenceTranslator:
 
     def _search(self, sentences: Sequence[Sentence]) -> list[list[Hypothesis]]:
         sources = [sentence.source.ids for sentence in sentences]
-        forced = sentences[0].forced
-        options = self.options.for_source(len(sources[0]))
-        suppress = (PAD, BOS) if self.replace_unknown else (PAD, UNK, BOS)
-        symbols = Symbols(self.target.symbols, EOS, suppress, self.target.decode)
-        with self.shim.inference() as net:
-            steps = CoverageSteps(net) if options.coverage_beta else None
+        return self.writer.search(
+            lambda rows: self._read([sources[row] for row in rows]),
+            [sentence.text for sentence in sentences],
+            self.options.for_source(len(sources[0])),
+            [self.options.limit_for(len(source)) for source in sources],
+            sentences[0].forced,
+        )
 
-            def start(rows: Sequence[int]) -> tuple[Any, np.ndarray]:
-                ids, lengths = pad_sources([sources[row] for row in rows])
-                tensor = torch.from_numpy(ids).to(self.shim.device)
-                state = net.start(tensor, torch.from_numpy(lengths))
-                last = BOS
-                weights = None
-                if len(forced):
-                    given = torch.tensor([[BOS, *forced[:-1]]] * len(rows), device=tensor.device)
-                    written = net.write(state, given, wants_weights=steps is not None)
-                    state, weights, last = written.state, written.weights, int(forced[-1])
-                if steps:
-                    state = steps.start(state, tensor, weights)
-                return state, np.full(len(rows), last)
-
-            search = Search(
-                options,
-                (steps or net).step,
-                symbols,
-                select=(steps or net).select,
-                coverage=steps.penalty if steps else None,
-            )
-            self._trim = search.stop.trim if search.stop else str
-            limits = [options.limit_for(len(source)) for source in sources]
-            found = search.run(start, [sentence.text for sentence in sentences], limits)
-            return self._with_forced(net, sources, forced, found) if len(forced) else found
-
-    def _with_forced(
-        self,
-        net: Any,
-        sources: Sequence[np.ndarray],
-        forced: np.ndarray,
-        found: list[list[Hypothesis]],
-    ) -> list[list[Hypothesis]]:
-        """Put what was given before what was found."""
-        batch = pad_pairs(sources, [forced] * len(sources))
-        arrays = batch.sources, batch.inputs, batch.targets
-        ids, inputs, targets = (torch.from_numpy(item).to(self.shim.device) for item in arrays)
-        nll, _ = net.read(ids, torch.from_numpy(batch.lengths), inputs, targets)
-        given = -nll[:, : len(forced)].float().cpu().numpy()
-        return [
-            [
-                replace(
-                    item,
-                    ids=np.concatenate([forced, item.ids]),
-                    log_probs=np.concatenate([log_probs, item.log_probs]),
-                )
-                for item in items
-            ]
-            for items, log_probs in zip(found, given, strict=True)
-        ]
+    def _read(self, sources: Sequence[np.ndarray]) -> Source:
+        ids, lengths = pad_sources(sources)
+        return torch.from_numpy(ids).to(self.writer.shim.device), torch.from_numpy(lengths)
 
     def _look(
         self, source: np.ndarray, hypotheses: Sequence[Hypothesis]
-    ) -> Iterator[np.ndarray | None]:
-        """Where the decoder looked while it wrote: it reads what it wrote once more."""
-        wanted = self.attention or self.replace_unknown
-        with self.shim.inference() as net:
-            for hypothesis in hypotheses:
-                if not wanted or not net.has_attention or not len(hypothesis.ids):
-                    yield None
-                    continue
-                batch = pad_pairs([source], [hypothesis.ids])
-                tensors = (torch.from_numpy(item) for item in (batch.sources, batch.inputs))
-                ids, inputs = (item.to(self.shim.device) for item in tensors)
-                weights = net.look(ids, torch.from_numpy(batch.lengths), inputs)
-                # Without the end of the target and of the source.
-                yield weights[0, :-1, :-1].float().cpu().numpy()
+    ) -> Sequence[np.ndarray | None]:
+        if not self.attention and not self.replace_unknown:
+            return [None] * len(hypotheses)
+        maps = self.writer.look(self._read([source]), hypotheses)
+        return [None if weights is None else weights[:, :-1] for weights in maps]  # no `</s>`
 
     def _translation(
         self, hypothesis: Hypothesis, weights: np.ndarray | None, sentence: Sentence
     ) -> Translation:
-        ids = hypothesis.ids.tolist()
         looked, unknown, span = None, [], sentence.span
         if weights is not None:
             starts = sentence.start + sentence.source.starts
             begins = np.array([token.idx for token in span], dtype=np.int64)
             looked = pool_source(weights, starts, begins)
             if self.replace_unknown:
-                unknown = self._replacements(ids, looked, span)
-        pieces = [self.target.decode(ids[: n + 1], unknown) for n in range(len(ids))]
-        if len(sentence.forced):
-            pieces = _begun_with(sentence.prefix, pieces, len(sentence.forced))
-        text = pieces[-1] if pieces else ""
-        if hypothesis.finish_reason == "stop":
-            text = self._trim(text)
-        tokens = find_tokens(text)
-        symbols, owners = find_owners(pieces, text)
-        # A symbol that reaches across several tokens counts for the first of them.
-        log_probs = np.zeros(len(tokens))
-        shown, first = np.unique(symbols, return_index=True)
-        np.add.at(log_probs, owners[first], hypothesis.log_probs[shown])
+                unknown = self._replacements(hypothesis.ids.tolist(), looked, span)
+        said = self.writer.spell(hypothesis, unknown, sentence.prefix, len(sentence.forced))
         blocks = None
         if self.attention and looked is not None:
-            blocks = ((span.start, pool_target(looked, symbols, owners, len(tokens))),)
+            pooled = pool_target(looked, said.symbols, said.owners, len(said.tokens))
+            blocks = ((span.start, pooled),)
         return Translation(
-            text,
-            tokens,
+            said.text,
+            said.tokens,
             hypothesis.log_prob,
-            tuple(log_probs.tolist()),
+            said.log_probs,
             hypothesis.finish_reason,
             blocks,
         )
@@ -237,20 +169,6 @@ def check_attention(model: Model, replace_unknown: bool, options: GenerationOpti
                 f"{name} needs a model with attention, and this one has none: switch it off, or "
                 'train a model whose setting attention is not "none"'
             )
-
-
-def _begun_with(prefix: str, pieces: Sequence[str], forced: int) -> list[str]:
-    """What was given is written as it was given, whatever the vocabulary makes of it.
-
-    pieces (Sequence[str]): The text up to and including each symbol.
-    forced (int): The symbols of the prefix.
-    """
-    known = pieces[forced - 1]
-    begun = [prefix[: len(piece)] for piece in pieces[: forced - 1]]
-    rest = [piece[len(known) :] for piece in pieces[forced - 1 :]]
-    if prefix[-1:].isspace():
-        rest = [piece.lstrip(" ") for piece in rest]
-    return [*begun, *(prefix + piece for piece in rest)]
 
 
 def join_translations(

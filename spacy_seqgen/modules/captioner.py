@@ -1,0 +1,141 @@
+"""Captions with attention over a picture (Xu et al. 2015,
+https://arxiv.org/abs/1502.03044): an image encoder before the decoder of the translator."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .attention import Memory
+from .image_encoders import ImageEncoder
+from .recurrent_decoder import DecoderState, RecurrentDecoder
+from .recurrent_encoder import Bridge
+from .recurrent_seq2seq import RecurrentSeq2Seq
+from .seq2seq import Seq2Seq, Written, make_embedding
+
+
+class GatedDecoder(RecurrentDecoder):
+    """The decoder of the translator, with a gate: at each step it decides how much what it
+    sees counts beside what it has written, beta = sigmoid(w . s) (Xu et al., section
+    4.2.1)."""
+
+    def __init__(self, *args: object, hidden_size: int, **settings: object):
+        super().__init__(*args, hidden_size=hidden_size, **settings)  # type: ignore[arg-type]
+        self.gate = nn.Linear(hidden_size, 1)
+
+    def _attend(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        context, weights = super()._attend(hidden, memory)
+        return torch.sigmoid(self.gate(hidden)) * context, weights
+
+
+class AttentiveCaptioner(Seq2Seq):
+    """
+    encoder (ImageEncoder): Makes a grid of features of a picture.
+    target_size (int): Number of symbols.
+    embedding_size (int): Width of the embeddings.
+    hidden_size (int): Width of the decoder, and of what it attends to.
+    num_layers (int): Number of recurrent layers.
+    cell (str): "lstm" or "gru".
+    attention (str): "additive", "dot", "general", or "none": then all the decoder knows of
+        the picture is the mean of the grid.
+    gate (bool): Whether the decoder decides how much of what it sees counts.
+    positions (bool): Tell each part of the grid where it is (Liu et al. 2018,
+        https://arxiv.org/abs/1807.03247).
+    input_feeding (bool): Tell the recurrent layers what was seen a step before, as Xu et
+        al. do.
+    doubly_stochastic (float): alpha_c: how much training minds parts of the picture that
+        get more or less attention than 1, all steps together (equation 14).
+    tied (bool), label_smoothing (float), pad (int): As for `RecurrentSeq2Seq`.
+    """
+
+    def __init__(
+        self,
+        encoder: ImageEncoder,
+        target_size: int,
+        *,
+        embedding_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        cell: str = "lstm",
+        attention: str = "additive",
+        gate: bool = True,
+        positions: bool = True,
+        input_feeding: bool = False,
+        doubly_stochastic: float = 1.0,
+        tied: bool = True,
+        label_smoothing: float = 0.0,
+        pad: int = 0,
+    ):
+        super().__init__(label_smoothing, pad)
+        self.has_attention = attention != "none"
+        self.doubly_stochastic = doubly_stochastic
+        self.encoder = encoder
+        self.positions = positions
+        self.projection = nn.Linear(encoder.width + 2 * positions, hidden_size)
+        self.norm = nn.LayerNorm(hidden_size)
+        self.bridge = Bridge(hidden_size, num_layers, 2 if cell == "lstm" else 1)
+        make = GatedDecoder if gate and self.has_attention else RecurrentDecoder
+        self.decoder = make(
+            make_embedding(target_size, embedding_size, pad),
+            memory_size=hidden_size,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            cell=cell,
+            attention=attention,
+            input_feeding=input_feeding,
+            tied=tied,
+        )
+
+    @property
+    def embeddings(self) -> dict[str, nn.Embedding]:
+        return {"target": self.decoder.embedding}
+
+    def learn_rate_factors(self) -> dict[str, float]:
+        """By what the learning rate is multiplied for each parameter that does not take it
+        as it is."""
+        names = (name for name, _ in self.encoder.named_parameters())
+        return {f"encoder.{name}": self.encoder.rate_factor for name in names}
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Shape (batch, 3, height, width), uint8, to (batch, width, rows, columns)."""
+        return self.encoder(pixels)
+
+    def start(self, pictures: Tensor) -> DecoderState:  # type: ignore[override]
+        """
+        pictures (Tensor): Pixels, or what `encode` makes of them.
+        """
+        grid = self.encode(pictures) if pictures.dtype == torch.uint8 else pictures
+        if self.positions:
+            grid = torch.cat([grid, _positions(grid)], 1)
+        states = self.norm(torch.tanh(self.projection(grid.flatten(2).transpose(1, 2))))
+        mean = states.mean(1, keepdim=True)
+        layers = self.decoder.rnn.num_layers
+        parts = len(self.bridge.weights) // layers
+        first = self.bridge((mean.expand(-1, layers, -1),) * parts)
+        mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+        return self.decoder.start(first, states, mask)
+
+    def write(self, state: DecoderState, ids: Tensor, wants_weights: bool = False) -> Written:
+        return self.decoder(state, ids)
+
+    def logits(self, states: Tensor) -> Tensor:
+        return self.decoder.logits(states)
+
+    def penalty(self, written: Written, real: Tensor) -> Tensor | None:
+        """alpha_c times the mean, over the parts, of (1 - what each got in all steps)^2."""
+        if written.weights is None or not self.doubly_stochastic:
+            return None
+        seen = (written.weights * real[:, :, None]).sum(1)
+        return self.doubly_stochastic * (1 - seen).square().mean(1)
+
+    @staticmethod
+    def select(state: DecoderState, rows: np.ndarray) -> DecoderState:
+        return RecurrentSeq2Seq.select(state, rows)
+
+
+def _positions(grid: Tensor) -> Tensor:
+    """Where each part is, from -1 to 1: shape (batch, 2, rows, columns)."""
+    batch, _, rows, columns = grid.shape
+    down = torch.linspace(-1, 1, rows, device=grid.device).view(1, 1, rows, 1)
+    across = torch.linspace(-1, 1, columns, device=grid.device).view(1, 1, 1, columns)
+    places = [down.expand(batch, 1, rows, columns), across.expand(batch, 1, rows, columns)]
+    return torch.cat(places, 1).to(grid.dtype)

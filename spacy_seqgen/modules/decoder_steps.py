@@ -1,0 +1,186 @@
+"""Translating with a recurrent decoder on a CPU, one symbol at a time.
+
+A step of `nn.GRU` on a sequence of length 1 costs several times its arithmetic, and so do
+many small products one after the other. Here
+
+- what a symbol brings, to the first layer and to the attentional state, is in a table made
+  once, with a row for each symbol;
+- a new hidden state is multiplied once, by all weights that want it: the recurrent ones,
+  those of the layer above, of the query and of the attentional state;
+- the context goes into the attentional state without a product of its own: what is attended
+  to is multiplied by those weights once for a sentence.
+
+The arithmetic is that of `RecurrentDecoder` to rounding errors.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .attention import AdditiveAttention, Memory, in_parts
+from .recurrent_decoder import DecoderState, RecurrentDecoder
+from .seq2seq import select_memory
+from .tanh import fast_tanh
+
+_MAX_TABLE = 2**24  # values: 64 MB
+_MANY = 2**14  # values of which PyTorch's tanh takes longer than ours
+
+
+class StepState(NamedTuple):
+    """Between two symbols; rows as in `DecoderState`.
+
+    kept (tuple[Tensor, ...]): Of each layer what it keeps, shape (hypotheses, hidden): a
+        GRU its hidden state, an LSTM its cell state.
+    gates (tuple[Tensor, ...]): Of each layer what its hidden state brings to its next
+        gates: shape (hypotheses, gates).
+    feed (Tensor | None): As in `DecoderState`.
+    memory (Memory | None): What is attended to, made ready by `prepare`. Its mask is
+        float: what is added to scores.
+    """
+
+    kept: tuple[Tensor, ...]
+    gates: tuple[Tensor, ...]
+    feed: Tensor | None
+    memory: Memory | None
+
+
+class DecoderSteps:
+    """Step function for a decoder whose weights do not change.
+
+    decoder (RecurrentDecoder): The decoder.
+    """
+
+    def __init__(self, decoder: RecurrentDecoder):
+        self.decoder = decoder
+        rnn, self.attention = decoder.rnn, decoder.attention
+        self.is_lstm = isinstance(rnn, nn.LSTM)
+        self.hidden, self.layers = rnn.hidden_size, rnn.num_layers
+        self.gates = len(rnn.weight_hh_l0)
+        with torch.no_grad():
+            self._read_weights(rnn)
+
+    def _read_weights(self, rnn: nn.RNNBase) -> None:
+        decoder, width = self.decoder, self.decoder.embedding.embedding_dim
+        w_in, b_in = (self._weights(rnn, name, 0) for name in ("weight_ih", "bias_ih"))
+        w_seen, b_seen = decoder.combine.weight, decoder.combine.bias
+        # What the attentional state takes: the hidden state, the embedding, the context.
+        w_hidden, w_embedded, self.w_context = w_seen.detach().split(
+            [self.hidden, width, w_seen.shape[1] - self.hidden - width], 1
+        )
+        weight = torch.cat([w_in[:, :width], w_embedded])
+        bias = torch.cat([b_in, b_seen.detach()])
+        self.table = torch.addmm(bias, decoder.embedding.weight.detach(), weight.t())
+        self.w_feed = w_in[:, width:].t().contiguous() if decoder.input_feeding else None
+        above = [self._above(rnn, layer) for layer in range(1, self.layers)]
+        last = [w_hidden]
+        if isinstance(self.attention, AdditiveAttention):
+            # tanh(x) = 2 sigmoid(2 x) - 1, and the softmax does not see the -1.
+            last.append(self.attention.query.weight.detach() * 2)
+            self.energy = self.attention.energy.weight.detach().t() * 2
+        above.append((torch.cat(last), torch.zeros(sum(map(len, last)))))
+        self.products = []
+        for layer, (w_above, b_above) in enumerate(above):
+            own = (self._weights(rnn, name, layer) for name in ("weight_hh", "bias_hh"))
+            w_own, b_own = own
+            joined = torch.cat([w_own, w_above]).t().contiguous(), torch.cat([b_own, b_above])
+            self.products.append(joined)
+
+    @staticmethod
+    def _weights(rnn: nn.RNNBase, name: str, layer: int) -> Tensor:
+        return getattr(rnn, f"{name}_l{layer}").detach()
+
+    def _above(self, rnn: nn.RNNBase, layer: int) -> tuple[Tensor, Tensor]:
+        return self._weights(rnn, "weight_ih", layer), self._weights(rnn, "bias_ih", layer)
+
+    def prepare(self, state: DecoderState) -> StepState:
+        """Turn a state of the decoder into one for `step`."""
+        hidden = state.hidden[0].unbind(1)
+        gates = tuple(
+            torch.addmm(bias[: self.gates], item, weight[:, : self.gates])
+            for item, (weight, bias) in zip(hidden, self.products, strict=True)
+        )
+        memory = state.memory
+        if memory is not None:
+            keys = memory.keys * 2 if isinstance(self.attention, AdditiveAttention) else memory.keys
+            masked = torch.zeros(memory.mask.shape).masked_fill_(~memory.mask, float("-inf"))
+            memory = Memory(memory.values @ self.w_context.t(), keys, masked)
+        return StepState(state.hidden[-1].unbind(1), gates, state.feed, memory)
+
+    def step(self, state: StepState, ids: Any) -> tuple[Tensor, StepState]:
+        """One symbol for each hypothesis: ids of shape (hypotheses,) to logits."""
+        brought = self.table.index_select(0, torch.as_tensor(ids))
+        below, seen = brought.tensor_split([self.gates], 1)
+        if state.feed is not None:
+            assert self.w_feed is not None
+            below = torch.addmm(below, state.feed, self.w_feed)
+        kept, gates = [], []
+        for layer, (weight, bias) in enumerate(self.products):
+            cell = self._lstm if self.is_lstm else self._gru
+            hidden, keeps = cell(below, state.gates[layer], state.kept[layer])
+            own, below = torch.addmm(bias, hidden, weight).tensor_split([self.gates], 1)
+            kept.append(keeps)
+            gates.append(own)
+        seen = seen + below[:, : self.hidden]
+        if state.memory is not None:
+            query = below[:, self.hidden :] if below.shape[1] > self.hidden else hidden
+            seen = seen + self._attend(query, state.memory)
+        attentional = _tanh(seen)
+        logits = self.decoder.output(self.decoder.projection(attentional))
+        feed = None if state.feed is None else attentional
+        return logits, StepState(tuple(kept), tuple(gates), feed, state.memory)
+
+    def _gru(self, below: Tensor, own: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        edge = 2 * self.hidden
+        gates = (below[:, :edge] + own[:, :edge]).sigmoid_()
+        reset, update = gates[:, : self.hidden], gates[:, self.hidden :]
+        candidate = _tanh(torch.addcmul(below[:, edge:], reset, own[:, edge:]))
+        new = torch.lerp(candidate, hidden, update)
+        return new, new
+
+    def _lstm(self, below: Tensor, own: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        enter, forget, candidate, leave = (below + own).chunk(4, 1)
+        cell = torch.addcmul(cell * forget.sigmoid(), enter.sigmoid(), _tanh(candidate))
+        return leave.sigmoid() * _tanh(cell), cell
+
+    def _attend(self, query: Tensor, memory: Memory) -> Tensor:
+        """What the context brings to the attentional state: (hypotheses, hidden)."""
+        sentences = len(memory.values)
+        queries = query.reshape(sentences, len(query) // sentences, -1)
+        if isinstance(self.attention, AdditiveAttention):
+            scores = in_parts(self._energies, queries, memory.keys)
+        else:
+            scores = queries @ memory.keys.transpose(1, 2)
+        weights = (scores + memory.mask[:, None]).softmax(-1)
+        return (weights @ memory.values).flatten(0, 1)
+
+    def _energies(self, queries: Tensor, keys: Tensor) -> Tensor:
+        hidden = (queries[:, :, None] + keys[:, None]).sigmoid_()
+        return (hidden @ self.energy).squeeze(-1)
+
+    @staticmethod
+    def select(state: StepState, rows: np.ndarray) -> StepState:
+        """As of the model."""
+        index = torch.from_numpy(rows)
+        kept = tuple(item.index_select(0, index) for item in state.kept)
+        gates = tuple(item.index_select(0, index) for item in state.gates)
+        feed = None if state.feed is None else state.feed.index_select(0, index)
+        memory = state.memory
+        if memory is not None:
+            memory = select_memory(memory, rows, len(state.kept[0]))
+        return StepState(kept, gates, feed, memory)
+
+
+def _tanh(values: Tensor) -> Tensor:
+    return fast_tanh(values) if values.numel() > _MANY else values.tanh()
+
+
+def make_decoder_steps(decoder: RecurrentDecoder) -> DecoderSteps | None:
+    """Fast steps, or None where they do not apply: on a GPU, and for vocabularies so large
+    that the table would not fit."""
+    weight = decoder.embedding.weight
+    size = len(weight) * (len(decoder.rnn.weight_hh_l0) + decoder.rnn.hidden_size)
+    if weight.device.type != "cpu" or weight.dtype != torch.float32 or size > _MAX_TABLE:
+        return None
+    return DecoderSteps(decoder)

@@ -1,0 +1,75 @@
+"""From pictures of any size to arrays of one size."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .augmenting import Augmenter
+from .reading import read_picture
+from .sources import Picture
+
+FITS = ("crop", "pad", "stretch")
+
+
+@dataclass(frozen=True)
+class PictureSettings:
+    """How pictures are read: a part of the pipeline's config, and so stored with the model.
+
+    size (int): Height and width that all are brought to, in pixels.
+    fit (str): How: "crop" cuts off what is longer, "pad" adds white, "stretch" does neither.
+    max_pixels (int): Larger files are refused.
+    workers (int): Threads that read and decode.
+    augmenter (Augmenter | None): What training does to pictures.
+    """
+
+    size: int = 64
+    fit: str = "crop"
+    max_pixels: int = 50_000_000
+    workers: int = 2
+    augmenter: Augmenter | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("size", "max_pixels", "workers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        if self.fit not in FITS:
+            raise ValueError(f"fit must be one of {', '.join(FITS)}, got {self.fit!r}")
+
+    def load(self, picture: Picture, seed: str | None = None) -> np.ndarray:
+        """Read a picture and bring it to size.
+
+        seed (str | None): For training: what varies depends on it.
+        RETURNS (np.ndarray): Shape (3, size, size), uint8.
+        RAISES (PictureError): If it can't be read.
+        """
+        image = read_picture(picture, self.max_pixels)
+        if seed is not None and self.augmenter:
+            image = self.augmenter(self.to_size(image), seed)
+        else:
+            image = self.to_size(image)
+        return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+    def to_size(self, image: Any) -> Any:
+        """A picture of Pillow's, as high and wide as `size`."""
+        from PIL import Image, ImageOps
+
+        if image.size == (self.size, self.size):
+            return image
+        target, method = (self.size, self.size), Image.Resampling.BICUBIC
+        if self.fit == "crop":
+            return ImageOps.fit(image, target, method)
+        if self.fit == "pad":
+            return ImageOps.pad(image, target, method, color=(255, 255, 255))
+        return image.resize(target, method)
+
+
+def make_pictures(
+    size: int = 64,
+    fit: str = "crop",
+    max_pixels: int = 50_000_000,
+    workers: int = 2,
+    augmenter: Augmenter | None = None,
+) -> PictureSettings:
+    """Registered as `spacy-seqgen.Pictures.v1` (`@misc`). See `PictureSettings`."""
+    return PictureSettings(size, fit, max_pixels, workers, augmenter)

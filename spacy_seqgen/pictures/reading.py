@@ -1,0 +1,111 @@
+"""From files, bytes and arrays to pictures in red, green and blue."""
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import PictureError
+from .sources import Picture
+
+_SVG = (b"<svg", b"<?xml", b"<!doctype svg")
+_FORMATS = (
+    "PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "ICO", "TGA", "JPEG2000",
+)  # fmt: skip
+
+
+def read_picture(picture: Picture, max_pixels: int = 50_000_000) -> Any:
+    """Read a picture. It is turned as its EXIF data says, put on white where it is
+    transparent, and of an animation it is the first frame.
+
+    picture (Picture): The picture.
+    max_pixels (int): Larger ones are refused before they are decoded.
+    RETURNS (PIL.Image.Image): In mode "RGB".
+    RAISES (PictureError): If it can't be read.
+    """
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise ImportError("Pictures need Pillow: pip install pillow") from error
+    content = picture.content
+    if isinstance(content, np.ndarray):
+        return _from_array(content, picture.name)
+    try:
+        with warnings.catch_warnings():
+            # Of Pillow's about large pictures, bad EXIF data and the like: what counts is below.
+            warnings.simplefilter("ignore")
+            image = content if isinstance(content, Image.Image) else _open(picture, Image)
+            width, height = image.size
+            if width * height > max_pixels:
+                raise PictureError(
+                    f"{picture.name} has {width} x {height} pixels, more than max_pixels "
+                    f"({max_pixels:,}): make it smaller, or raise max_pixels"
+                )
+            if hasattr(image, "draft") and image.format == "JPEG":
+                image.draft("RGB", (1024, 1024))  # decoded at no more than twice that size
+            image = ImageOps.exif_transpose(image)
+            return _to_rgb(image, Image)
+    except PictureError:
+        raise
+    except Exception as error:  # damaged files fail in many ways: all mean the same
+        raise PictureError(f"{picture.name} can't be decoded as a picture: {error}") from error
+
+
+def _open(picture: Picture, module: Any) -> Any:
+    content = picture.content
+    data = Path(content).read_bytes() if isinstance(content, str | Path) else bytes(content)
+    if not data:
+        raise PictureError(f"{picture.name} is empty")
+    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head.startswith(_SVG) and b"<svg" in data[:4096].lower():
+        raise PictureError(f"{picture.name} is SVG, which is not supported: save it as PNG")
+    try:
+        return module.open(io.BytesIO(data), formats=_FORMATS)
+    except module.DecompressionBombError as error:
+        raise PictureError(f"{picture.name} is larger than max_pixels allows: {error}") from error
+    except module.UnidentifiedImageError:
+        raise PictureError(
+            f"{picture.name} is no picture of a known kind ({', '.join(_FORMATS)})"
+        ) from None
+
+
+def _to_rgb(image: Any, module: Any) -> Any:
+    """Any mode of Pillow's to RGB."""
+    if image.mode.startswith(("I;16", "I", "F")):  # 16 and 32 bits: Pillow would cut them off
+        values = np.asarray(image, dtype=np.float64)
+        image = module.fromarray(_to_bytes(values))
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = module.new("RGBA", image.size, (255, 255, 255, 255))
+        image = module.alpha_composite(white, image)
+    return image.convert("RGB")
+
+
+def _to_bytes(values: np.ndarray) -> np.ndarray:
+    """Values of one channel, from 0 to 1, 255 or 65,535, to uint8."""
+    highest = float(values.max(initial=0))
+    whole = 1.0 if highest <= 1 else 255.0 if highest <= 255 else 65535.0
+    return (np.clip(values / whole, 0, 1) * 255).round().astype(np.uint8)
+
+
+def _from_array(values: np.ndarray, name: str) -> Any:
+    from PIL import Image
+
+    shape = values.shape
+    if values.ndim not in (2, 3) or 0 in shape or (values.ndim == 3 and shape[2] not in (1, 3, 4)):
+        raise PictureError(
+            f"{name} must be an array of shape (height, width) or (height, width, 1, 3 or 4 "
+            f"channels), got {shape}"
+        )
+    if values.dtype == bool:
+        values = values.astype(np.uint8) * 255
+    elif values.dtype.kind == "f":
+        if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
+            raise PictureError(f"{name} is an array of floats, which have to be from 0 to 1")
+        values = (values * 255).round().astype(np.uint8)
+    elif values.dtype != np.uint8:
+        raise PictureError(f"{name} must be an array of uint8, or of floats, got {values.dtype}")
+    values = np.ascontiguousarray(values[:, :, 0] if shape[2:] == (1,) else values)
+    return _to_rgb(Image.fromarray(values), Image)

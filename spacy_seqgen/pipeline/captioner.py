@@ -1,0 +1,280 @@
+"""The component `image_captioner`: from the picture that a Doc stands for to a text."""
+
+import math
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from spacy import util
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.util import logger
+from spacy.vocab import Vocab
+from thinc.api import Model
+
+from ..captions import Caption, get_caption_texts, get_image, set_captions, set_seen
+from ..generation import GenerationOptions
+from ..models.captioning import CaptionBatch
+from ..models.shim import get_shim
+from ..models.translation import pad_targets
+from ..pictures import Picture, PictureError, PictureSettings, find_picture
+from ..pictures.loading import read_ahead
+from ..vocabularies import PAD, Vocabulary
+from .base import GeneratingPipe
+from .captioning import PictureCaptioner
+
+_READ_FIRST = 8  # pictures of the training data, to see whether they are there
+
+
+class ImageCaptioner(GeneratingPipe):
+    """Captions the picture of each Doc: the one that its text names, or `doc._.image`.
+
+    Writes `doc._.caption` and `doc._.captions`.
+
+    DOCS: docs/captioner.md
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model,
+        name: str = "image_captioner",
+        *,
+        vocabulary: Vocabulary,
+        pictures: PictureSettings | None = None,
+        options: GenerationOptions | None = None,
+        image_dir: str = "",
+        attention: bool = False,
+        batch_pictures: int = 64,
+        greedy_evaluation: bool = True,
+        scorer: Callable | None = None,
+    ):
+        if batch_pictures < 1:
+            raise ValueError(f"batch_pictures must be 1 or more, got {batch_pictures}")
+        options = options or GenerationOptions(beam_size=3, max_length=50)
+        options.refuse_translator_options()
+        super().__init__(vocab, model, name, options, batch_pictures, scorer)
+        self.vocabulary = vocabulary
+        self.pictures = pictures or PictureSettings()
+        self.image_dir = image_dir
+        self.attention = attention
+        self.batch_pictures = batch_pictures
+        self.greedy_evaluation = greedy_evaluation
+        self._is_training = False
+
+    @property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        return {"vocabulary": self.vocabulary}
+
+    @property
+    def label_data(self) -> dict[str, Any] | None:
+        """The vocabulary, for `spacy init labels` and `[initialize]`."""
+        return self.vocabulary.to_dict() if self.vocabulary.is_built else None
+
+    def make_model(self) -> None:
+        self.model.set_dim("nO", len(self.vocabulary), force=True)
+        self.model.initialize()
+
+    def _load_model(self, data: bytes, source: str) -> None:
+        super()._load_model(data, source)
+        self._is_training = False
+
+    def find(self, doc: Doc) -> Picture:
+        """The picture of a Doc.
+
+        RAISES (PictureError): If there is none, or it may not be read.
+        """
+        image = get_image(doc)
+        if image is None or isinstance(image, str):
+            return find_picture(doc.text if image is None else image, self.image_dir)
+        return Picture(f"The picture of the Doc {doc.text[:60]!r}", image)
+
+    # Training
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Language | None = None,
+        vocabulary: dict[str, Any] | None = None,
+    ) -> None:
+        """Build the vocabulary and the model.
+
+        get_examples (Callable): Returns the training data, or a sample of it.
+        nlp (Language | None): The pipeline.
+        vocabulary (dict | None): A saved vocabulary instead of a new one: what `label_data`
+            has. Necessary for a corpus that is streamed, of which spaCy only shows the
+            first 100 examples.
+        RAISES (ValueError): If the training data has no captions, or no pictures.
+        """
+        validate_get_examples(get_examples, "ImageCaptioner.initialize")
+        docs = [eg.reference for eg in get_examples() if get_caption_texts(eg.reference)]
+        if not docs:
+            raise ValueError(
+                f"'{self.name}' can't be trained: no Doc of the training data has a caption "
+                "(reference._.caption). Is the reader spacy-seqgen.image_captions.v1?"
+            )
+        _, found = next(read_ahead([docs[:_READ_FIRST]], self.find, self.pictures))
+        errors = [item for item in found if isinstance(item, PictureError)]
+        if len(errors) == len(found):
+            raise errors[0]
+        if vocabulary:
+            self.vocabulary.from_dict(vocabulary)
+        else:
+            texts = [text for doc in docs for text in get_caption_texts(doc)]
+            self.vocabulary.build(self.vocabulary.count(texts))
+        self.make_model()
+        encoder = self.model.attrs["encoder"]
+        if encoder.load is not None:
+            encoder.load(get_shim(self.model).net.encoder)
+        self._is_training = True
+
+    def can_learn(self, doc: Doc) -> bool:
+        """Whether there is a caption."""
+        return any(text.strip() for text in get_caption_texts(doc))
+
+    def learn(self, docs: Sequence[Doc]) -> float:
+        """One caption of each picture, any of them. Pictures that can't be read are left
+        out, with a warning that names them."""
+        self._is_training = True
+        found = [
+            (doc, picture)
+            for doc, picture in self._load(docs, lambda: str(random.getrandbits(64)))
+            if not isinstance(picture, PictureError)
+        ]
+        if not found:
+            return 0.0
+        texts = [random.choice(get_caption_texts(doc)) for doc, _ in found]
+        ids = [self.vocabulary.sample(text).ids for text in texts]
+        batch = CaptionBatch(np.stack([picture for _, picture in found]), *pad_targets(ids))
+        (row_losses, _), backprop = self.model.begin_update(batch)
+        total = int((batch.targets != PAD).sum())
+        loss = float(row_losses.sum()) / total
+        self.check_loss(loss, [doc.text for doc, _ in found])
+        backprop(np.full(len(found), 1 / total, dtype=np.float32))
+        return loss
+
+    def _load(
+        self, docs: Sequence[Doc], seeds: Callable[[], str] | None = None
+    ) -> Iterator[tuple[Doc, Any]]:
+        """Docs and their pictures, for training and evaluation."""
+        for _, found in read_ahead([docs], self.find, self.pictures, seeds):
+            for doc, picture in zip(docs, found, strict=True):
+                if isinstance(picture, PictureError):
+                    logger.warning("'%s' leaves out a picture: %s", self.name, picture)
+                yield doc, picture
+
+    # Use
+
+    def predict(self, docs: Iterable[Doc]) -> list[list[Caption]]:
+        """Caption some Docs, without changing them.
+
+        RETURNS (list[list[Caption]]): The best captions of each Doc, the best first.
+        RAISES (ValueError): If the component was neither initialized nor loaded.
+        RAISES (PictureError): If a picture can't be read.
+        """
+        docs = list(docs)
+        self.check_initialized()
+        pictures = []
+        for _, found in read_ahead([docs], self.find, self.pictures):
+            for picture in found:
+                if isinstance(picture, PictureError):
+                    raise picture
+                pictures.append(picture)
+        return self._caption(docs, pictures)
+
+    def set_annotations(self, docs: Iterable[Doc], scores: Sequence[list[Caption]]) -> None:
+        for doc, captions in zip(docs, scores, strict=True):
+            set_captions(doc, captions)
+            if self.attention:
+                picture = self.find(doc)
+                set_seen(doc, None if picture.key is None else picture.name, self.pictures.fit)
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Caption a stream of Docs, in order. The pictures of a batch are read while the one
+        before is captioned. Docs whose pictures can't be read go to the error handler; the
+        others are captioned together.
+
+        stream (Iterable[Doc]): The Docs.
+        batch_size (int): Number of Docs to collect.
+        YIELDS (Doc): The Docs.
+        """
+        self.check_initialized()
+        handle_error = self.get_error_handler()
+        batches = util.minibatch(stream, size=batch_size)
+        for docs, pictures in read_ahead(batches, self.find, self.pictures):
+            good = []
+            for doc, picture in zip(docs, pictures, strict=True):
+                if isinstance(picture, PictureError):
+                    handle_error(self.name, self, [doc], picture)
+                else:
+                    good.append((doc, picture))
+            if good:
+                yield from self._finish(*zip(*good, strict=True), handle_error)  # type: ignore
+
+    def _finish(
+        self, docs: Sequence[Doc], pictures: Sequence[np.ndarray], handle_error: Callable
+    ) -> Iterator[Doc]:
+        try:
+            self.set_annotations(docs, self._caption(docs, pictures))
+        except Exception as error:
+            if len(docs) == 1:
+                handle_error(self.name, self, list(docs), error)
+                return
+            for doc, picture in zip(docs, pictures, strict=True):
+                yield from self._finish([doc], [picture], handle_error)
+        else:
+            yield from docs
+
+    def _caption(self, docs: Sequence[Doc], pictures: Sequence[np.ndarray]) -> list[list[Caption]]:
+        captioner = PictureCaptioner(
+            self.model, self.vocabulary, self._options, self.attention, self.batch_pictures
+        )
+        return captioner.caption(pictures, [doc.text for doc in docs])
+
+    @property
+    def _options(self) -> GenerationOptions:
+        """Evaluations between updates are greedy."""
+        if not self._is_training or not self.greedy_evaluation:
+            return self.options
+        return GenerationOptions(max_length=self.options.max_length, temperature=0.0)
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
+        """Evaluate. See `spacy_seqgen.scorers`; and how well the model knows the true
+        captions:
+
+        RETURNS (dict[str, Any]): All scores, among them
+            caption_perplexity: of a symbol of a caption, the ones before it given.
+            caption_accuracy: share of the symbols that were the most probable ones.
+        """
+        examples = list(examples)
+        validate_examples(examples, "ImageCaptioner.score")
+        if not self.scorer:
+            return {}
+        scores = self.scorer(examples, **kwargs)
+        return {**scores, **self._read([example.reference for example in examples])}
+
+    def _read(self, docs: Sequence[Doc]) -> dict[str, float | None]:
+        nats, correct, total = 0.0, 0, 0
+        known = [doc for doc in docs if self.can_learn(doc)]
+        for group in util.minibatch(known, self.batch_pictures):
+            found = [
+                (picture, self.vocabulary.encode(text).ids)
+                for doc, picture in self._load(group)
+                if not isinstance(picture, PictureError)
+                for text in get_caption_texts(doc)
+            ]
+            for part in util.minibatch(found, self.batch_pictures):
+                pictures, ids = zip(*part, strict=True)
+                batch = CaptionBatch(np.stack(pictures), *pad_targets(ids))
+                nll, right = self.model.predict(batch)
+                real = batch.targets != PAD
+                nats += float(nll.double().sum())
+                correct += int((right.cpu().numpy() & real).sum())
+                total += int(real.sum())
+        return {
+            "caption_perplexity": math.exp(min(nats / total, 700.0)) if total else None,
+            "caption_accuracy": correct / total if total else None,
+        }

@@ -1,0 +1,158 @@
+"""A picture with its caption, and where the decoder looked for each word (Xu et al. 2015,
+figure 3)."""
+
+import base64
+import html
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from spacy.tokens import Doc
+
+from ..captions import Caption, get_captions, get_image, get_seen
+from ..pictures import Picture, PictureSettings, find_picture
+from ..pictures.reading import read_picture
+
+_DARK = 0.25  # how much of the light is left where the decoder did not look
+
+STYLE = """
+.seqgen-captions {font-family: system-ui, sans-serif; font-size: 14px; margin: 1em 0}
+.seqgen-captions > div {display: flex; flex-wrap: wrap; gap: 8px}
+.seqgen-captions figure {margin: 0; text-align: center}
+.seqgen-captions img {display: block; border-radius: 3px}
+.seqgen-captions p {margin: .3em 0}
+.seqgen-captions .right {color: #2a8a3e}
+.seqgen-captions .wrong {color: #c0392b}
+"""
+
+
+def show_picture(doc: Doc, side: int) -> Any:
+    """The picture of a Doc as the model saw it: cut or filled up to a square.
+
+    side (int): Its height and width, in pixels.
+    RETURNS (PIL.Image.Image): In mode "RGB".
+    RAISES (PictureError): If it can't be read.
+    """
+    seen, image = get_seen(doc), get_image(doc)
+    if image is not None and not isinstance(image, str):
+        picture = Picture(f"The picture of the Doc {doc.text[:60]!r}", image)
+    else:
+        picture = find_picture(seen["path"] or image or doc.text)
+    return PictureSettings(size=side, fit=seen["fit"]).to_size(read_picture(picture))
+
+
+def overlay(image: Any, weights: np.ndarray) -> Any:
+    """A picture, dark where the decoder did not look.
+
+    image (PIL.Image.Image): In mode "RGB".
+    weights (np.ndarray): Shape (rows, columns): the brightest is where it looked most.
+    """
+    from PIL import Image
+
+    values = weights.astype(np.float32)
+    values /= max(float(values.max(initial=0)), 1e-9)
+    grid = Image.fromarray((values * 255).astype(np.uint8))
+    light = np.asarray(grid.resize(image.size, Image.Resampling.BICUBIC), dtype=np.float32) / 255
+    shown = np.asarray(image, dtype=np.float32) * (_DARK + (1 - _DARK) * light[:, :, None])
+    return Image.fromarray(shown.round().astype(np.uint8))
+
+
+def render_caption(doc: Doc, *, side: int = 160) -> str:
+    """The picture, and again for each word of its best caption, as HTML.
+
+    side (int): Height and width of each, in pixels.
+    RAISES (ValueError): If there is no caption with attention; says how to get it.
+    """
+    caption = _best(doc)
+    image = show_picture(doc, side)
+    assert caption.attention is not None
+    parts = [_figure(image, caption.text)]
+    for token, weights in zip(caption.tokens, caption.attention, strict=True):
+        parts.append(_figure(overlay(image, weights), token))
+    return f'<div class="seqgen-captions"><div>{"".join(parts)}</div></div>'
+
+
+def render_sheet(rows: list[tuple[Doc, list[str]]], *, side: int = 96) -> str:
+    """A contact sheet: pictures with their captions, green if right and red if wrong.
+
+    rows (list[tuple[Doc, list[str]]]): Docs and their true captions; where there are none,
+        nobody can tell.
+    side (int): Height and width of each picture, in pixels.
+    """
+    parts = []
+    for doc, gold in rows:
+        text = doc._.caption or ""
+        mark, note = "", ""
+        if gold:
+            mark = "right" if text in gold else "wrong"
+            note = "" if mark == "right" else f"<br><small>{html.escape(gold[0])}</small>"
+        title = html.escape(doc.text)
+        label = f'<span class="{mark}">{html.escape(text)}</span>{note}'
+        parts.append(
+            f'<figure style="width: {max(side, 120)}px"><img alt="" title="{title}" '
+            f'style="margin: auto" src="{_source(show_picture(doc, side))}">'
+            f"<figcaption>{label}</figcaption></figure>"
+        )
+    known = [(doc, gold) for doc, gold in rows if gold]
+    head = ""
+    if known:
+        right = sum(doc._.caption in gold for doc, gold in known)
+        head = f"<p>{right} of {len(known)} captions are right ({right / len(known):.1%}).</p>"
+    return f'<div class="seqgen-captions">{head}<div>{"".join(parts)}</div></div>'
+
+
+def draw_caption(doc: Doc) -> Any:
+    """The picture, and again for each word, as a figure.
+
+    RETURNS (matplotlib.figure.Figure): The figure.
+    RAISES (ValueError): If there is no caption with attention.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("Figures need matplotlib: pip install matplotlib") from error
+    caption = _best(doc)
+    assert caption.attention is not None
+    image = show_picture(doc, 256)
+    shown = [("", image)]
+    pairs = zip(caption.tokens, caption.attention, strict=True)
+    shown += [(token, overlay(image, weights)) for token, weights in pairs]
+    columns = min(5, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(2 * columns, 2.3 * rows), layout="constrained")
+    for place, (title, picture) in enumerate(shown, 1):
+        axes = figure.add_subplot(rows, columns, place)
+        axes.imshow(np.asarray(picture))
+        axes.set_title(title)
+        axes.set_axis_off()
+    return figure
+
+
+def save_caption(doc: Doc, path: str | Path) -> None:
+    """Write that figure to a file, whose kind its ending tells: .png, .pdf or .svg."""
+    draw_caption(doc).savefig(path, bbox_inches="tight")
+
+
+def _best(doc: Doc) -> Caption:
+    for caption in get_captions(doc):
+        if caption.attention is not None:
+            return caption
+    raise ValueError(
+        f"There is no caption with attention in this Doc: {doc.text[:60]!r}. The pipeline needs an "
+        'image_captioner with attention (not "none") and the setting attention = true'
+    )
+
+
+def _figure(image: Any, label: str) -> str:
+    text = html.escape(label)
+    return (
+        f'<figure style="width: {image.width}px"><img alt="{text}" src="{_source(image)}">'
+        f"<figcaption>{text}</figcaption></figure>"
+    )
+
+
+def _source(image: Any) -> str:
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode("ascii")

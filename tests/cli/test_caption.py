@@ -1,0 +1,73 @@
+import json
+
+import pytest
+
+from ..pipeline.test_captioner import make_nlp, make_pictures
+from .test_translate import run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model that has learned next to nothing, and some pictures."""
+    folder = tmp_path_factory.mktemp("caption")
+    captions = make_pictures(folder / "pictures")
+    make_nlp(captions, steps=2, generation={"min_length": 2, "max_length": 6}).to_disk(
+        folder / "model"
+    )
+    rows = [json.dumps({"image": path, "captions": texts}) for path, texts in captions.items()]
+    (folder / "captions.jsonl").write_text("\n".join(rows[:3]))
+    return folder
+
+
+def test_lines(folder):
+    picture = folder / "pictures" / "red-blue.png"
+    path, caption = run("caption", folder / "model", picture).strip().split("\t")
+    assert path == str(picture) and caption
+    assert len(run("caption", folder / "model", folder / "pictures").splitlines()) == 16
+    assert len(run("caption", folder / "model", picture, "-n", "2").splitlines()) == 2
+
+
+def test_rows(folder, tmp_path):
+    output = tmp_path / "new" / "out.jsonl"
+    run("caption", folder / "model", folder / "captions.jsonl", "--limit", "2", "-o", output)
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert len(rows) == 2
+    for row in rows:
+        assert row["right"] == (row["caption"] in row["captions"])
+        assert row["meta"]["candidates"][0]["text"] == row["caption"]
+
+
+def test_contact_sheet(folder, tmp_path):
+    output = tmp_path / "sheet.html"
+    run("caption", folder / "model", folder / "captions.jsonl", "-o", output)
+    page = output.read_text()
+    assert page.count("<img ") == 3 and "of 3 captions are right" in page
+    run("caption", folder / "model", folder / "captions.jsonl", "-a", "-o", output)
+    assert output.read_text().count("<img ") > 3
+
+
+def test_figure(folder, tmp_path):
+    output = tmp_path / "new" / "figure.png"
+    run("caption", folder / "model", folder / "pictures", "-o", output)
+    assert output.read_bytes().startswith(b"\x89PNG")
+
+
+def test_bad_pictures_are_named(folder):
+    good = folder / "pictures" / "red-blue.png"
+    shown = run("caption", folder / "model", "gone.png", good, folder / "captions.jsonl", code=1)
+    assert "gone.png" in shown and "1 pictures could not be captioned" in shown
+    assert str(good) in shown  # the others are captioned
+
+
+def test_other_kinds_of_output_are_refused(folder):
+    assert ".jsonl" in run("caption", folder / "model", "a.png", "-o", "x.gif", code=1)
+
+
+def test_evaluate(folder, tmp_path):
+    shown = run("evaluate", folder / "model", folder / "captions.jsonl")
+    assert "cider_d" in shown
+    names = tmp_path / "names.txt"
+    names.write_text(str(folder / "pictures" / "red-blue.png"))
+    arguments = ("--split", names, "--image-dir", folder / "pictures")
+    shown = run("evaluate", folder / "model", folder / "captions.jsonl", *arguments)
+    assert "bleu_4" in shown

@@ -1,0 +1,188 @@
+"""Where encoders come from, and the sentences that say why one can't be had."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from spacy_seqgen.models.activations import ActivationCache
+from spacy_seqgen.models.pieces import Pieces
+from spacy_seqgen.models.pretrained import (
+    PretrainedError,
+    build_encoder,
+    find_weights,
+    load_pretrained,
+    make_pretrained_encoder,
+)
+
+from ..classifiers import make_folder
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return make_folder(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture
+def folder(source, tmp_path):
+    return shutil.copytree(source, tmp_path / "encoder")
+
+
+def test_loading_and_making_again(folder):
+    model, description = load_pretrained(str(folder))
+    assert str(folder) not in json.dumps(description)
+    again = build_encoder(description["config"])
+    assert {n: p.shape for n, p in again.named_parameters()} == {
+        n: p.shape for n, p in model.named_parameters()
+    }
+    assert not any("pooler" in name for name, _ in model.named_parameters())
+    assert not model.training
+    pieces = Pieces(description["tokenizer"], window=9, stride=4)
+    assert pieces(["a good film"]).ids[0].tolist() == [2, 5, 7, 10, 3]
+
+
+def test_half_precision_is_loaded_as_float32(folder):
+    from transformers import AutoModel
+
+    AutoModel.from_pretrained(folder).half().save_pretrained(folder)
+    model, _ = load_pretrained(str(folder))
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_a_package(tmp_path, monkeypatch, source):
+    package = tmp_path / "some_weights"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('not to be imported')")
+    shutil.copytree(source, package / "model")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert find_weights("package:some_weights/model") == str(package / "model")
+    load_pretrained("package:some_weights/model")
+    with pytest.raises(PretrainedError, match="has no folder 'other'"):
+        find_weights("package:some_weights/other")
+    for name in ("package:no_such_package/model", "package:../x", "package:"):
+        with pytest.raises(PretrainedError, match="There is no installed package"):
+            find_weights(name)
+
+
+def without(*names):
+    def change(folder):
+        for name in names:
+            (folder / name).unlink()
+
+    return change
+
+
+def pickled(folder):
+    weights = load_pretrained(str(folder))[0].state_dict()
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "pytorch_model.bin")
+
+
+def with_config(**values):
+    def change(folder):
+        path = folder / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+    return change
+
+
+def gpt(folder):
+    from transformers import GPT2Config
+
+    GPT2Config().save_pretrained(folder)
+
+
+def t5(folder):
+    from transformers import T5Config
+
+    T5Config().save_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        (without("vocab.txt", "tokenizer_config.json"), "has no tokenizer"),
+        (without("config.json"), "has no config.json"),
+        (without("model.safetensors"), r"has no weights \(model.safetensors\)"),
+        (pickled, "are a pickle .*allow_pickle = true"),
+        (with_config(hidden_size=8), "Can't load the encoder .*|don't fit its config"),
+        (with_config(num_hidden_layers=4), "The weights .* don't fit its config.json"),
+        (with_config(model_type="of the future"), "Can't load the encoder"),
+        (gpt, "architecture 'gpt2', which is no encoder"),
+        (t5, "architecture 't5', which is no encoder"),
+        (with_config(is_decoder=True), "architecture 'bert', which is no encoder"),
+        (lambda f: (f / "config.json").write_text("{"), "Can't load the encoder"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"123"), "Can't load the encoder"),
+    ],
+)
+def test_folders_that_are_not_right(folder, change, message):
+    change(folder)
+    with pytest.raises(PretrainedError, match=message) as error:
+        load_pretrained(str(folder))
+    assert "\n" not in str(error.value)
+
+
+def test_a_pickle_that_is_trusted(folder):
+    expected = load_pretrained(str(folder))[0].state_dict()
+    pickled(folder)
+    found = load_pretrained(str(folder), allow_pickle=True)[0].state_dict()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+@pytest.mark.parametrize("name", ["some-one/no-such-model", "no-such-model", "./here", "a/b/c"])
+def test_names_that_are_not_there(name, monkeypatch):
+    from huggingface_hub import constants
+    from transformers.utils import hub
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(hub, "_is_offline_mode", True)
+    with pytest.raises(PretrainedError, match="Give a folder, a name on the hub, or package:"):
+        load_pretrained(name)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"window": 0},
+        {"stride": -1},
+        {"batch_size": 0},
+        {"learn_rate": 0.0},
+        {"layer_decay": -1.0},
+        {"dropout": 1.0},
+        {"cache": "tape"},
+        {"cache_size": 0.0},
+    ],
+)
+def test_settings_out_of_range(settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        make_pretrained_encoder("a", **settings)
+
+
+def test_windows(source):
+    _, description = load_pretrained(str(source))
+    pieces = Pieces(description["tokenizer"], window=6, stride=3)
+    words = "a the good bad very film plot"
+    found = [ids.tolist() for ids in pieces([words]).ids]
+    assert found == [[2, 5, 6, 7, 8, 3], [2, 8, 9, 10, 11, 3]]
+    offsets = list(pieces.offsets(words))
+    assert offsets[1] == [(0, 0), (11, 14), (15, 19), (20, 24), (25, 29), (0, 0)]
+    assert pieces([""]).ids[0].tolist() == [2, 3]
+    for window, stride in ((6, 5), (2, 1)):
+        with pytest.raises(ValueError, match="stride must be from 1"):
+            Pieces(description["tokenizer"], window=window, stride=stride)
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+def test_cache_is_bounded(kind):
+    cache = ActivationCache(kind, 0.002)
+    arrays = {bytes([n]): np.full((10, 10), n, dtype=np.float32) for n in range(8)}
+    for key, value in arrays.items():
+        cache.put(key, value)
+    assert len(cache) == 4
+    for key, value in list(arrays.items())[:4]:
+        assert (cache.get(key) == value).all()
+    assert cache.get(bytes([5])) is None
+    cache.clear()
+    assert cache.get(bytes([1])) is None

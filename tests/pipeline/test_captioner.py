@@ -1,0 +1,250 @@
+import warnings
+
+import numpy as np
+import pytest
+import spacy
+from PIL import Image
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+from thinc.api import fix_random_seed
+
+from spacy_seqgen.captions import Caption
+from spacy_seqgen.image_captions import create_image_captions_reader
+from spacy_seqgen.pictures import PictureError
+
+COLORS = {"red": (220, 30, 30), "green": (30, 170, 40), "blue": (30, 60, 220), "white": (250,) * 3}
+
+
+def make_pictures(folder):
+    """A left and a right half, and what they are."""
+    folder.mkdir(exist_ok=True)
+    found = {}
+    for left in COLORS:
+        for right in COLORS:
+            image = Image.new("RGB", (16, 16), COLORS[left])
+            image.paste(COLORS[right], (8, 0, 16, 16))
+            path = folder / f"{left}-{right}.png"
+            image.save(path)
+            found[str(path)] = [f"{left} left of {right}"]
+    return found
+
+
+def make_examples(nlp, captions):
+    examples = []
+    for path, texts in captions.items():
+        reference = nlp.make_doc(path)
+        reference._.captions = texts
+        examples.append(Example(nlp.make_doc(path), reference))
+    return examples
+
+
+def make_nlp(captions, *, seed=0, steps=0, **config):
+    fix_random_seed(seed)
+    nlp = spacy.blank("en")
+    encoder = {"@misc": "spacy-seqgen.ConvEncoder.v1", "widths": [8, 16]}
+    model = {"embedding_size": 16, "hidden_size": 32, "encoder": encoder, **config.pop("model", {})}
+    pictures = {"size": 16, **config.pop("pictures", {})}
+    settings = {"model": model, "pictures": pictures, "attention": True, **config}
+    nlp.add_pipe("image_captioner", config=settings)
+    examples = make_examples(nlp, captions)
+    optimizer = nlp.initialize(lambda: examples)
+    optimizer.learn_rate = 0.01
+    for _ in range(steps):
+        nlp.update(examples, sgd=optimizer)
+    return nlp
+
+
+@pytest.fixture(scope="session")
+def captions(tmp_path_factory):
+    return make_pictures(tmp_path_factory.mktemp("pictures") / "all")
+
+
+@pytest.fixture(scope="session")
+def trained_bytes(captions):
+    return make_nlp(captions, steps=80).to_bytes()
+
+
+@pytest.fixture
+def nlp(trained_bytes, captions):
+    """The same, loaded on top of other weights and another vocabulary."""
+    other = {path: ["something else"] for path in list(captions)[:1]}
+    return make_nlp(other, seed=9).from_bytes(trained_bytes)
+
+
+def test_add_pipe_works_without_any_setting():
+    nlp = spacy.blank("en")
+    assert nlp.add_pipe("image_captioner").is_trainable
+    with pytest.raises(ValueError, match="E109"):
+        nlp("a.png")
+
+
+def test_it_learns_what_is_where(nlp, captions):
+    right = [doc._.caption in captions[doc.text] for doc in nlp.pipe(captions)]
+    assert sum(right) >= 14
+    scores = nlp.evaluate(make_examples(nlp, captions))
+    assert scores["caption_exact_match"] == sum(right) / 16
+    assert scores["bleu_4"] > 0.8 and scores["caption_accuracy"] > 0.7
+
+
+def test_what_is_written(nlp, captions):
+    pipe = nlp.get_pipe("image_captioner")
+    pipe.options = pipe.options.changed({"num_samples": 3})
+    path = next(iter(captions))
+    doc = nlp(path)
+    found = doc._.captions
+    assert len(found) == 3 and found[0].text == doc._.caption
+    scores = [item.log_prob for item in found]
+    assert scores == sorted(scores, reverse=True)
+    best = found[0]
+    assert best.finish_reason == "end" and " ".join(best.tokens) == best.text
+    assert best.attention.shape == (len(best.tokens), 4, 4)
+    assert best.attention.dtype == np.float16
+    np.testing.assert_allclose(best.attention.sum((1, 2), dtype=float), 1, atol=0.01)
+    assert sum(best.token_log_probs) >= best.log_prob
+
+
+def test_batches_make_no_difference(nlp, captions):
+    alone = [nlp(path)._.captions[0] for path in captions]
+    for size in (1, 3, 16):
+        for one, doc in zip(alone, nlp.pipe(captions, batch_size=size), strict=True):
+            assert doc._.caption == one.text
+            assert doc._.captions[0].log_prob == pytest.approx(one.log_prob, abs=1e-4)
+
+
+def test_values_survive(nlp, captions, trained_bytes, tmp_path):
+    nlp.to_disk(tmp_path / "model")
+    loaded = spacy.load(tmp_path / "model")
+    for one, two in zip(nlp.pipe(captions), loaded.pipe(captions), strict=True):
+        assert one._.caption == two._.caption
+        assert one._.captions[0].log_prob == two._.captions[0].log_prob
+    doc = next(nlp.pipe(captions))
+    (copy,) = DocBin(store_user_data=True, docs=[doc]).get_docs(nlp.vocab)
+    assert copy._.caption == doc._.caption
+    np.testing.assert_array_equal(copy._.captions[0].attention, doc._.captions[0].attention)
+
+
+def test_pictures_from_memory(nlp, captions):
+    path = next(iter(captions))
+    image = Image.open(path)
+    expected = nlp(path)._.caption
+    with open(path, "rb") as file:
+        data = file.read()
+    for content in (path, data, image, np.asarray(image)):
+        doc = nlp.make_doc("a picture")
+        doc._.image = content
+        copy = Doc(nlp.vocab).from_bytes(doc.to_bytes())
+        for item in (doc, doc.copy(), copy):
+            assert nlp(item)._.caption == expected
+    with pytest.raises(ValueError, match="must be a path"):
+        doc._.image = 5
+    doc._.image = None
+    assert doc._.image is None
+
+
+def test_pictures_in_memory_can_be_learned(captions):
+    nlp = make_nlp(captions)
+    reference = nlp.make_doc("x")
+    reference._.image = np.zeros((16, 16, 3), dtype=np.uint8)
+    reference._.caption = "red left of red"
+    losses = nlp.update([Example(nlp.make_doc("x"), reference)], sgd=nlp.create_optimizer())
+    assert losses["image_captioner"] > 0
+
+
+def test_processes(nlp, captions):
+    expected = [doc._.caption for doc in nlp.pipe(captions)]
+    found = [doc._.caption for doc in nlp.pipe(captions, n_process=2, batch_size=4)]
+    assert found == expected
+
+
+def test_bad_pictures_do_not_harm_the_others(nlp, captions, tmp_path):
+    good = list(captions)
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    names = [good[0], "missing.png", good[1], str(text), "http://127.0.0.1/a.png", good[2]]
+    expected = [nlp(path)._.caption for path in good[:3]]
+    with pytest.raises(PictureError, match=r"missing\.png"):
+        list(nlp.pipe(names))
+    failed = []
+    nlp.set_error_handler(lambda name, pipe, docs, error: failed.append((docs[0].text, str(error))))
+    assert [doc._.caption for doc in nlp.pipe(names)] == expected
+    assert [name for name, _ in failed] == [names[1], names[3], names[4]]
+    assert all(name.rpartition("/")[2] in message for name, message in failed)
+
+
+def test_image_dir(trained_bytes, captions, tmp_path):
+    folder = str(next(iter(captions)).rpartition("/")[0])
+    nlp = make_nlp(captions, image_dir=folder).from_bytes(trained_bytes)
+    assert nlp("red-blue.png")._.caption
+    (tmp_path / "other.png").write_bytes(b"")
+    with pytest.raises(PictureError, match="outside of image_dir"):
+        nlp(str(tmp_path / "other.png"))
+
+
+def test_training_leaves_out_what_it_can_not_read(captions, caplog, tmp_path):
+    nlp = make_nlp(captions)
+    examples = make_examples(nlp, {str(tmp_path / "gone.png"): ["red"], **captions})
+    caplog.set_level("WARNING", logger="spacy")
+    losses = nlp.update(examples, sgd=nlp.create_optimizer())
+    assert losses["image_captioner"] > 0 and np.isfinite(losses["image_captioner"])
+    assert "gone.png" in caplog.text
+
+
+def test_one_of_several_captions_is_learned_at_a_time(captions, monkeypatch):
+    nlp = make_nlp({path: [*texts, "another caption"] for path, texts in captions.items()})
+    pipe, seen = nlp.get_pipe("image_captioner"), set()
+    sample = pipe.vocabulary.sample
+    monkeypatch.setattr(pipe.vocabulary, "sample", lambda text: seen.add(text) or sample(text))
+    several = {path: [*texts, "another caption"] for path, texts in captions.items()}
+    nlp.update(make_examples(nlp, several))
+    assert "another caption" in seen and len(seen) > 2
+
+
+def test_nothing_to_learn(captions, tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("image_captioner")
+    with pytest.raises(ValueError, match="no Doc of the training data has a caption"):
+        nlp.initialize(lambda: make_examples(nlp, {path: [] for path in captions}))
+    with pytest.raises(PictureError, match=r"gone\.png"):
+        nlp.initialize(lambda: make_examples(nlp, {str(tmp_path / "gone.png"): ["a"]}))
+
+
+def test_options_for_translators_are_refused(captions):
+    with pytest.raises(ValueError, match="max_length_ratio is for translators"):
+        make_nlp(captions, generation={"beam_size": 3, "max_length_ratio": 2.0})
+
+
+def test_without_attention(captions):
+    nlp = make_nlp(captions, model={"attention": "none"}, steps=1)
+    assert nlp(next(iter(captions)))._.captions[0].attention is None
+
+
+@pytest.mark.parametrize("vocabulary", ["Characters", "Subwords"])
+def test_other_vocabularies(captions, vocabulary):
+    vocabulary = {"@misc": f"spacy-seqgen.{vocabulary}.v1"}
+    nlp = make_nlp(captions, vocabulary=vocabulary, steps=1, generation={"max_length": 5})
+    caption = nlp(next(iter(captions)))._.captions[0]
+    assert caption.attention.shape[0] == len(caption.tokens)
+
+
+def test_spacy_commands(nlp, captions, tmp_path):
+    """spacy evaluate reads .spacy files by a reader of its own, which knows only texts."""
+    from spacy.cli.evaluate import evaluate
+
+    nlp.to_disk(tmp_path / "model")
+    references = [eg.reference for eg in make_examples(nlp, captions)]
+    DocBin(store_user_data=True, docs=references).to_disk(tmp_path / "dev.spacy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scores = evaluate(str(tmp_path / "model"), tmp_path / "dev.spacy", silent=True)
+    assert scores["caption_exact_match"] > 0.8
+    reader = create_image_captions_reader(tmp_path / "dev.spacy")
+    assert len(list(reader(nlp))) == 16
+
+
+def test_extensions_take_strings_and_captions(nlp):
+    doc = nlp.make_doc("a.png")
+    doc._.captions = ["one", Caption("two", log_prob=-1.0)]
+    assert [item.text for item in doc._.captions] == ["one", "two"]
+    assert doc._.caption == "one"
+    with pytest.raises(ValueError, match="must be a list"):
+        doc._.captions = "one"
