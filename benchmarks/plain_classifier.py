@@ -10,7 +10,6 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-
 BATCH = 16
 
 Texts = list[tuple[str, int]]
