@@ -9,7 +9,7 @@ from wasabi import msg
 
 from .harness import Row, print_table
 
-NAMES = ("char-lm", "translator")
+NAMES = ("char-lm", "translator", "captioner")
 
 
 def main(
@@ -42,6 +42,10 @@ def main(
         from .translator import Benchmark as TranslatorBenchmark
 
         rows = TranslatorBenchmark(pairs, quick=quick, peers=peers, only=only).run()
+    elif name == "captioner":
+        from .captioner import Benchmark as CaptionerBenchmark
+
+        rows = CaptionerBenchmark(quick=quick, only=only).run()
     else:
         rows = _char_lm(text, quick=quick, peers=peers, only=only)
     print_table(rows, "Keras" if name == "char-lm" else "Peer")
