@@ -1,5 +1,5 @@
 # make demo: everything from nothing: environment, corpus, training, scores, samples, wheel.
-# make test: environment, then the tests.
+# make test: environment, then the tests; PYTEST_ARGS are added, for instance --cov.
 # make check: style and types.
 # make docs: the documentation as a web site, in site/.
 #
@@ -21,7 +21,7 @@ demo: $(READY)
 	$(BIN)/python -m spacy project run all
 
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 check: $(READY)
 	$(BIN)/python -m ruff check .

@@ -41,12 +41,14 @@ def main(model: Path, pairs: Path, output: Path | None = None) -> None:
                 inside = range(token.idx, token.idx + len(token))
                 right += any(place == j and start in inside for j, start in true)
                 total += 1
-    if not total:
-        msg.fail(f"No translation of {pairs} is right, so nothing can be compared", exits=1)
-    msg.good(f"Attention to the right word: {right} of {total} content words, {right / total:.1%}")
+    if total:
+        share = f"{right / total:.1%}"
+        msg.good(f"Attention to the right word: {right} of {total} content words, {share}")
+    else:
+        msg.warn(f"No translation of {pairs} is right, so nothing can be compared")
     if output:
         scores = srsly.read_json(output) if output.exists() else {}
-        srsly.write_json(output, {**scores, "attention_accuracy": right / total})
+        srsly.write_json(output, {**scores, "attention_accuracy": right / total if total else None})
 
 
 if __name__ == "__main__":

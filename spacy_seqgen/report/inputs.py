@@ -93,7 +93,7 @@ class Inputs:
                 f"There is no pipeline in {self.folder}: expected {_BEST} in it, or in the "
                 "directories in it" + "".join(f". {problem}" for problem in self.problems)
             )
-        for path in sorted(self.metrics_folder.glob("*.json")):
+        for path in sorted(self.metrics_folder.glob("*.json"), key=lambda path: path.stem):
             try:
                 scores = srsly.read_json(path)
                 if not isinstance(scores, dict):

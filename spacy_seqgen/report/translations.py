@@ -25,8 +25,8 @@ def build(inputs: Inputs) -> list[Block]:
     if not found:
         return [Text("No pipeline here has a translator.", absent=True)]
     groups: dict[str, list[tuple[Run, str]]] = {}
-    for run, name in found:
-        groups.setdefault(str(run.config["paths"].get("dev")), []).append((run, name))
+    for run, name in found:  # those that were evaluated on the same sentences are compared
+        groups.setdefault(str(run.config.get("paths", {}).get("dev")), []).append((run, name))
     blocks: list[Block] = []
     for members in groups.values():
         blocks += _side_by_side(members)

@@ -15,7 +15,7 @@ from .log import FILE_NAME, LogWriter
 from .logger import LogStep, SetupLogger
 
 _SHORT = {"characters": "chars/s", "tokens": "tokens/s"}
-_BAR = "{desc} {percentage:3.0f}% |{bar:24}|{postfix}"
+_BAR = "{percentage:3.0f}% |{bar:24}| {desc}"
 
 
 def create_progress_logger(
@@ -91,7 +91,7 @@ class _Watch:
         self.characters, self.losses = self._learned(), []
         if self.progress_bar and self.step != self.max_steps:
             self.bar = tqdm(
-                total=self.frequency, desc=f"Updates from {self.step:,}", bar_format=_BAR,
+                total=self.frequency, bar_format=_BAR,
                 leave=False, disable=None, file=self.stderr,
             )  # fmt: skip
 
@@ -114,12 +114,13 @@ class _Watch:
         speed, unit = self._speed(self.words)
         left = self._seconds_left()
         parts = [
+            f"update {self.step:,}",
             f"loss {sum(self.losses) / len(self.losses):.4f}" if self.losses else "",
             f"{speed:,.0f} {unit}/s" if speed else "",
             f"{_clock(left)} left" if left is not None else "",
             f"best {self.best}",
         ]
-        self.bar.set_postfix_str(", ".join(filter(None, parts)), refresh=False)
+        self.bar.set_description_str(", ".join(filter(None, parts)), refresh=False)
         self.bar.update()
 
     def _row(self, info: dict[str, Any]) -> dict[str, Any]:

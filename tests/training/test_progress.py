@@ -57,7 +57,7 @@ def test_a_bar_on_a_terminal(make_watched, tmp_path, monkeypatch):
     run(config, tmp_path / "out", stdout=io.StringIO(), stderr=err)
     shown = err.getvalue()
     assert re.search(
-        r"Updates from 0 .*loss \d\.\d{4}, [\d,]+ characters/s, \d+:\d\d left, best 0\.\d{4} at 0",
+        r"\| update [1-9], loss \d\.\d{4}, [\d,]+ characters/s, \d+:\d\d left, best 0\.\d{4} at 0",
         shown,
     )
     quiet = Terminal()
