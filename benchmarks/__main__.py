@@ -10,7 +10,7 @@ from wasabi import msg
 
 from .harness import Row, print_table
 
-NAMES = ("char-lm", "translator", "textcat")
+NAMES = ("char-lm", "translator", "textcat", "captioner")
 
 
 def main(
@@ -57,6 +57,10 @@ def main(
         rows = benchmark.run()
     elif name == "textcat":
         rows = _textcat(sst2, quick=quick, peers=peers, only=only)
+    elif name == "captioner":
+        from .captioner import Benchmark as CaptionerBenchmark
+
+        rows = CaptionerBenchmark(quick=quick, only=only).run()
     else:
         rows = _char_lm(text, quick=quick, peers=peers, only=only)
     print_table(rows, "Keras" if name == "char-lm" else "Peer")

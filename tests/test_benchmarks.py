@@ -11,6 +11,7 @@ import torch
 from spacy_seqgen.models.shim import get_shim
 from spacy_seqgen.vocabularies import BOS, EOS, PAD
 
+from .classifiers import make_folder
 from .pipeline.test_translator import PAIRS
 from .pipeline.test_translator import make_nlp as make_translator
 
@@ -19,7 +20,9 @@ pytest.importorskip("benchmarks", reason="not in an installed package")
 from benchmarks.joeynmt_peer import Peer, PeerError, make_config
 from benchmarks.memory import peak_memory
 from benchmarks.plain_beam import beam_search
+from benchmarks.plain_classifier import BATCH, HandLoop
 from benchmarks.plain_translator import AttentionAfter, AttentionInside, Training, pad
+from benchmarks.textcat import Benchmark as TextcatBenchmark
 from benchmarks.translator import Benchmark, copy_weights
 
 SIZES = {"embedding": 16, "hidden": 32}
@@ -142,6 +145,25 @@ def test_a_peer_has_the_sizes_of_ours(tmp_path):
     encoder, decoder = config["model"]["encoder"], config["model"]["decoder"]
     assert encoder["hidden_size"] * 2 == decoder["hidden_size"] == 32
     assert not config["model"]["tied_softmax"]  # 16 is not 32
+
+
+def test_plain_classifier_learns(tmp_path):
+    """The other side of the text classifier, with a tiny encoder; and both sides of the table."""
+    torch.manual_seed(0)
+    folder = make_folder(tmp_path / "encoder")
+    texts = [("a good film", 1), ("the bad plot", 0)] * 8
+    loop = HandLoop(folder, learn_rate=0.01, updates=40)
+    assert loop.run(texts, 30) == 30 * BATCH
+    assert loop.predict([text for text, _ in texts]) == [label for _, label in texts]
+    lines = "".join(f"{label} {text} {n}\n" for n, (text, label) in enumerate(texts))
+    for name in ("train", "test"):
+        (tmp_path / f"stsa.binary.{name}").write_text(lines)
+    benchmark = TextcatBenchmark(
+        tmp_path, quick=True, peers=False, only="fine-tuning", weights=str(folder)
+    )
+    benchmark.updates = benchmark.rounds = 1
+    rows = benchmark.run()
+    assert [row.unit for row in rows] == ["texts/s"] * 3
 
 
 def test_peak_memory():

@@ -16,6 +16,11 @@ from spacy_seqgen.cli import app
 from spacy_seqgen.training.log import FILE_NAME
 
 from .browser import Browser, find_browser
+from .classifiers import TEXTS as LABELLED
+from .classifiers import make_classifier, make_folder
+from .pipeline.test_captioner import make_examples as make_captioned
+from .pipeline.test_captioner import make_nlp as make_captioner
+from .pipeline.test_captioner import make_pictures
 from .pipeline.test_translator import PAIRS
 from .pipeline.test_translator import make_nlp as make_translator
 from .util import TEXTS, make_nlp
@@ -99,6 +104,16 @@ def folder(tmp_path_factory):
         for doc, (_, target) in zip(docs, PAIRS, strict=True):
             doc._.translation = target
         save_run(root / "training" / name, nlp, docs)
+    nlp = make_classifier(make_folder(root / "encoder"), steps=20)
+    docs = [nlp.make_doc(text) for text, _ in [*LABELLED, (NASTY, "pos")]]
+    for doc, (_, label) in zip(docs, [*LABELLED, (NASTY, "pos")], strict=True):
+        doc.cats = {"pos": float(label == "pos"), "neg": float(label == "neg")}
+    save_run(root / "training" / "cats", nlp, docs)
+    pictures = make_pictures(root / "pictures")
+    nlp = make_captioner(pictures, steps=60)
+    docs = [example.reference for example in make_captioned(nlp, pictures)]
+    docs[0]._.captions = [NASTY]
+    save_run(root / "training" / "pictures", nlp, docs)
     (root / "metrics").mkdir()
     for name in ("seq", "seq-plain"):
         scores = {"bleu": 0.5, "bleu_signature": "tok:13a|version", "bleu_by_length": BY_LENGTH}
@@ -126,11 +141,14 @@ def test_the_page_holds_everything_and_fetches_nothing(page):
                  "le chat noir", "It has no attention", "6-10", "abacus", "0.4000"):  # fmt: skip
         assert part in text, part
     assert 'class="absent"' not in text
-    assert text.count("<svg") == 3 + 1 + 1
+    for part in ("calibration error", " as pos", "In truth: pos", "seqgen-captions", "are right"):
+        assert part in text, part
+    assert text.count("<svg") == 5 + 1 + 1 + 2
     assert text.count('<div class="seqgen">') == 2
+    assert text.count('<div class="seqgen" dir="auto">') == 3
     assert "<script" not in text
     assert html.escape(NASTY) in text
-    assert not re.search(r"(src|href)=[\"'][^#\"']|@import|url\([^#]", text)
+    assert not re.search(r"(src|href)=[\"'](?!#|data:image/)|@import|url\([^#]", text)
 
 
 def test_markdown(folder, tmp_path):
@@ -139,7 +157,7 @@ def test_markdown(folder, tmp_path):
     text = (tmp_path / "report.md").read_text(encoding="utf8")
     assert "| bits\\_per\\_char | 1.2500 |" in text
     pictures = re.findall(r"\]\((report_figures/\d\.png)\)", text)
-    assert len(pictures) == 5
+    assert len(pictures) == 9
     for picture in pictures:
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
 
@@ -207,7 +225,7 @@ def test_a_browser_shows_it(page, browser, width, dark):
     assert seen["inner"] == width
     assert seen["scroll"] <= width
     assert seen["outside"] == []
-    assert len(seen["figures"]) == 7
+    assert len(seen["figures"]) == 11
     assert all(seen["figures"])
     assert all(len(label) > 20 for label in seen["labels"])
     assert browser.evaluate(CONTRAST) >= 4.5

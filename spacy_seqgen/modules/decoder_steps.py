@@ -56,14 +56,14 @@ class DecoderSteps:
         self.decoder = decoder
         rnn, self.attention = decoder.rnn, decoder.attention
         self.is_lstm = isinstance(rnn, nn.LSTM)
-        self.hidden, self.layers = rnn.hidden_size, rnn.num_layers
+        self.hidden = rnn.hidden_size
         self.gates = len(rnn.weight_hh_l0)
         with torch.no_grad():
             self._read_weights(rnn)
 
     def _read_weights(self, rnn: nn.RNNBase) -> None:
         decoder, width = self.decoder, self.decoder.embedding.embedding_dim
-        w_in, b_in = (self._weights(rnn, name, 0) for name in ("weight_ih", "bias_ih"))
+        w_in, b_in = _weights(rnn, "ih", 0)
         w_seen, b_seen = decoder.combine.weight, decoder.combine.bias
         # What the attentional state takes: the hidden state, the embedding, the context.
         w_hidden, w_embedded, self.w_context = w_seen.detach().split(
@@ -73,26 +73,20 @@ class DecoderSteps:
         bias = torch.cat([b_in, b_seen.detach()])
         self.table = torch.addmm(bias, decoder.embedding.weight.detach(), weight.t())
         self.w_feed = w_in[:, width:].t().contiguous() if decoder.input_feeding else None
-        above = [self._above(rnn, layer) for layer in range(1, self.layers)]
+        above = [_weights(rnn, "ih", layer) for layer in range(1, rnn.num_layers)]
         last = [w_hidden]
         if isinstance(self.attention, AdditiveAttention):
             # tanh(x) = 2 sigmoid(2 x) - 1, and the softmax does not see the -1.
             last.append(self.attention.query.weight.detach() * 2)
             self.energy = self.attention.energy.weight.detach().t() * 2
         above.append((torch.cat(last), torch.zeros(sum(map(len, last)))))
-        self.products = []
+        # For each layer the weights, shape (hidden, gates + above), and biases of all that
+        # wants its hidden state.
+        self.products: list[tuple[Tensor, Tensor]] = []
         for layer, (w_above, b_above) in enumerate(above):
-            own = (self._weights(rnn, name, layer) for name in ("weight_hh", "bias_hh"))
-            w_own, b_own = own
+            w_own, b_own = _weights(rnn, "hh", layer)
             joined = torch.cat([w_own, w_above]).t().contiguous(), torch.cat([b_own, b_above])
             self.products.append(joined)
-
-    @staticmethod
-    def _weights(rnn: nn.RNNBase, name: str, layer: int) -> Tensor:
-        return getattr(rnn, f"{name}_l{layer}").detach()
-
-    def _above(self, rnn: nn.RNNBase, layer: int) -> tuple[Tensor, Tensor]:
-        return self._weights(rnn, "weight_ih", layer), self._weights(rnn, "bias_ih", layer)
 
     def prepare(self, state: DecoderState) -> StepState:
         """Turn a state of the decoder into one for `step`."""
@@ -170,6 +164,11 @@ class DecoderSteps:
         if memory is not None:
             memory = select_memory(memory, rows, len(state.kept[0]))
         return StepState(kept, gates, feed, memory)
+
+
+def _weights(rnn: nn.RNNBase, name: str, layer: int) -> tuple[Tensor, Tensor]:
+    weight, bias = (getattr(rnn, f"{kind}_{name}_l{layer}") for kind in ("weight", "bias"))
+    return weight.detach(), bias.detach()
 
 
 def _tanh(values: Tensor) -> Tensor:

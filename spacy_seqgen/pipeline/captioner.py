@@ -23,7 +23,8 @@ from ..pictures import Picture, PictureError, PictureSettings, find_picture
 from ..pictures.loading import read_ahead
 from ..vocabularies import PAD, Vocabulary
 from .base import GeneratingPipe
-from .captioning import PictureCaptioner
+from .captioning import PictureCaptioner, encode_pictures
+from .features import FeatureCache
 
 _READ_FIRST = 8  # pictures of the training data, to see whether they are there
 
@@ -48,6 +49,7 @@ class ImageCaptioner(GeneratingPipe):
         image_dir: str = "",
         attention: bool = False,
         batch_pictures: int = 64,
+        feature_cache: int = 256,
         greedy_evaluation: bool = True,
         scorer: Callable | None = None,
     ):
@@ -61,6 +63,7 @@ class ImageCaptioner(GeneratingPipe):
         self.image_dir = image_dir
         self.attention = attention
         self.batch_pictures = batch_pictures
+        self.features = FeatureCache(feature_cache)
         self.greedy_evaluation = greedy_evaluation
         self._is_training = False
 
@@ -79,6 +82,7 @@ class ImageCaptioner(GeneratingPipe):
 
     def _load_model(self, data: bytes, source: str) -> None:
         super()._load_model(data, source)
+        self.features.clear()
         self._is_training = False
 
     def find(self, doc: Doc) -> Picture:
@@ -126,6 +130,7 @@ class ImageCaptioner(GeneratingPipe):
             texts = [text for doc in docs for text in get_caption_texts(doc)]
             self.vocabulary.build(self.vocabulary.count(texts))
         self.make_model()
+        self.features.clear()
         encoder = self.model.attrs["encoder"]
         if encoder.load is not None:
             encoder.load(get_shim(self.model).net.encoder)
@@ -139,11 +144,7 @@ class ImageCaptioner(GeneratingPipe):
         """One caption of each picture, any of them. Pictures that can't be read are left
         out, with a warning that names them."""
         self._is_training = True
-        found = [
-            (doc, picture)
-            for doc, picture in self._load(docs, lambda: str(random.getrandbits(64)))
-            if not isinstance(picture, PictureError)
-        ]
+        found = self._read_for_training(docs)
         if not found:
             return 0.0
         texts = [random.choice(get_caption_texts(doc)) for doc, _ in found]
@@ -155,6 +156,33 @@ class ImageCaptioner(GeneratingPipe):
         self.check_loss(loss, [doc.text for doc, _ in found])
         backprop(np.full(len(found), 1 / total, dtype=np.float32))
         return loss
+
+    def _read_for_training(self, docs: Sequence[Doc]) -> list[tuple[Doc, np.ndarray]]:
+        """Docs and their pictures, without those that can't be read; or, of an encoder that
+        does not learn, the features, which are kept."""
+        frozen = get_shim(self.model).net.encoder.frozen
+        if not frozen or self.pictures.augmenter or not self.features.limit:
+            loaded = self._load(docs, lambda: str(random.getrandbits(64)))
+            return [(doc, item) for doc, item in loaded if not isinstance(item, PictureError)]
+
+        def make(numbers: list[int]) -> list[np.ndarray | None]:
+            loaded = [item for _, item in self._load([docs[number] for number in numbers])]
+            good = [item for item in loaded if not isinstance(item, PictureError)]
+            made = iter(encode_pictures(self.model, good))
+            return [None if isinstance(item, PictureError) else next(made) for item in loaded]
+
+        features = self.features.get([self._find_key(doc) for doc in docs], make)
+        return [
+            (doc, item.astype(np.float32))
+            for doc, item in zip(docs, features, strict=True)
+            if item is not None
+        ]
+
+    def _find_key(self, doc: Doc) -> tuple[Any, ...] | None:
+        try:
+            return self.find(doc).key
+        except PictureError:
+            return None  # it is said when the picture is read
 
     def _load(
         self, docs: Sequence[Doc], seeds: Callable[[], str] | None = None

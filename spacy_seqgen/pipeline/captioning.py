@@ -10,6 +10,7 @@ from thinc.api import Model
 from ..captions import Caption
 from ..generation import GenerationOptions
 from ..generation.results import Hypothesis
+from ..models.shim import get_shim
 from ..modules.seq2seq import Source
 from ..vocabularies import Vocabulary
 from .alignment import pool_target
@@ -90,3 +91,13 @@ class PictureCaptioner:
             hypothesis.finish_reason,
             attention,
         )
+
+
+def encode_pictures(model: Model, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The grids of features of pictures of one size, each of shape (width, rows, columns)."""
+    if not pictures:
+        return []
+    shim = get_shim(model)
+    with shim.inference() as net:
+        grids = net.encode(torch.from_numpy(np.stack(pictures)).to(shim.device))
+        return list(grids.float().cpu().numpy())

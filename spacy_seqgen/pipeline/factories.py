@@ -170,6 +170,7 @@ def make_translator(
         "image_dir": "",
         "attention": False,
         "batch_pictures": 64,
+        "feature_cache": 256,
         "greedy_evaluation": True,
         "scorer": {"@scorers": "spacy-seqgen.caption_scorer.v1"},
     },
@@ -196,6 +197,7 @@ def make_image_captioner(
     image_dir: str,
     attention: bool,
     batch_pictures: int,
+    feature_cache: int,
     greedy_evaluation: bool,
     scorer: Callable | None,
 ) -> ImageCaptioner:
@@ -208,6 +210,8 @@ def make_image_captioner(
     image_dir (str): Where pictures are; those elsewhere are refused. Empty for any place.
     attention (bool): Keep where the decoder looked, for each caption.
     batch_pictures (int): Most pictures computed at once.
+    feature_cache (int): Megabytes for features kept from epoch to epoch, where the encoder
+        does not learn and pictures are not varied.
     greedy_evaluation (bool): Caption greedily between the updates of a training, whatever
         `generation` says; from `initialize` or `update` until the pipeline is loaded.
     scorer (Callable | None): How to evaluate.
@@ -222,6 +226,7 @@ def make_image_captioner(
         image_dir=image_dir,
         attention=attention,
         batch_pictures=batch_pictures,
+        feature_cache=feature_cache,
         greedy_evaluation=greedy_evaluation,
         scorer=scorer,
     )

@@ -8,14 +8,16 @@ name it in `SECTIONS`.
 from pathlib import Path
 from types import ModuleType
 
-from . import curves, facts, samples, scores, surprisal, translations
+from . import captions, classes, curves, facts, samples, scores, surprisal, translations
 from .blocks import Block, Section
 from .inputs import Inputs
 from .render import render_html, render_markdown
 
 __all__ = ["SECTIONS", "Block", "Inputs", "Section", "make_report"]
 
-SECTIONS: list[ModuleType] = [scores, curves, samples, surprisal, translations, facts]
+SECTIONS: list[ModuleType] = [
+    scores, curves, samples, surprisal, translations, classes, captions, facts,
+]  # fmt: skip
 
 
 def make_report(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..visualize.captions import STYLE as CAPTION_STYLE
 from ..visualize.html import STYLE as ATTENTION_STYLE
 from ..visualize.page import make_page
 from ..visualize.svg import to_svg
@@ -19,7 +20,10 @@ def render_html(title: str, sections: Sequence[Section]) -> str:
         f'<li><a href="#{anchor}">{html.escape(section.title)}</a></li>'
         for anchor, section in zip(anchors, sections, strict=True)
     )
-    parts = [f"<style>{ATTENTION_STYLE}</style><nav><ul>{links}</ul></nav>", "<main>"]
+    parts = [
+        f"<style>{ATTENTION_STYLE}{CAPTION_STYLE}</style><nav><ul>{links}</ul></nav>",
+        "<main>",
+    ]
     for anchor, section in zip(anchors, sections, strict=True):
         inner = "\n".join(map(_to_html, section.blocks))
         parts.append(

@@ -22,8 +22,10 @@ STYLE = """
 .seqgen-captions figure {margin: 0; text-align: center}
 .seqgen-captions img {display: block; border-radius: 3px}
 .seqgen-captions p {margin: .3em 0}
-.seqgen-captions .right {color: #2a8a3e}
-.seqgen-captions .wrong {color: #c0392b}
+.seqgen-captions .right {color: #1e7a32; color: light-dark(#1b6b2c, #7fd18f)}
+.seqgen-captions .wrong {color: #c0392b; color: light-dark(#a32a1c, #f2a194)}
+.seqgen-captions .right::before {content: "✓ "}
+.seqgen-captions .wrong::before {content: "✗ "}
 """
 
 

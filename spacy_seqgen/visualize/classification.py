@@ -7,10 +7,20 @@ from .figure import new_figure
 
 
 def save_confusion(report: dict[str, Any], path: str | Path) -> None:
+    """Write `draw_confusion` to a file, whose kind its ending tells: .png, .pdf or .svg."""
+    draw_confusion(report).savefig(path, bbox_inches="tight")
+
+
+def save_reliability(report: dict[str, Any], path: str | Path) -> None:
+    """The same of `draw_reliability`."""
+    draw_reliability(report).savefig(path, bbox_inches="tight")
+
+
+def draw_confusion(report: dict[str, Any]) -> Any:
     """Draw a confusion matrix: true classes down, predicted ones across.
 
     report (dict): From `classification_report`, of exclusive classes.
-    path (str | Path): A file .png, .pdf or .svg.
+    RETURNS (matplotlib.figure.Figure): The figure.
     """
     labels, counts = report["labels"], report["confusion"]
     side = 2.0 + 0.6 * len(labels)
@@ -27,10 +37,10 @@ def save_confusion(report: dict[str, Any], path: str | Path) -> None:
             colour = "white" if shares[i][j] > 0.6 else "black"
             axes.text(j, i, str(count), ha="center", va="center", color=colour)
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
-    figure.savefig(path, bbox_inches="tight")
+    return figure
 
 
-def save_reliability(report: dict[str, Any], path: str | Path) -> None:
+def draw_reliability(report: dict[str, Any]) -> Any:
     """Draw a reliability plot: what was said against what came true."""
     found = report["calibration"]
     figure = new_figure(4.5, 4.0)
@@ -43,4 +53,4 @@ def save_reliability(report: dict[str, Any], path: str | Path) -> None:
     axes.set_xlabel("probability that was said")
     axes.set_ylabel("share that came true")
     axes.set_title(f"expected calibration error {found['ece']:.3f}")
-    figure.savefig(path, bbox_inches="tight")
+    return figure

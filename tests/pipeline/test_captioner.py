@@ -10,7 +10,8 @@ from thinc.api import fix_random_seed
 
 from spacy_seqgen.captions import Caption
 from spacy_seqgen.image_captions import create_image_captions_reader
-from spacy_seqgen.pictures import PictureError
+from spacy_seqgen.models.shim import get_shim
+from spacy_seqgen.pictures import PictureError, find_picture
 
 COLORS = {"red": (220, 30, 30), "green": (30, 170, 40), "blue": (30, 60, 220), "white": (250,) * 3}
 
@@ -109,6 +110,16 @@ def test_batches_make_no_difference(nlp, captions):
         for one, doc in zip(alone, nlp.pipe(captions, batch_size=size), strict=True):
             assert doc._.caption == one.text
             assert doc._.captions[0].log_prob == pytest.approx(one.log_prob, abs=1e-4)
+
+
+def test_the_other_side_of_the_benchmark_finds_the_same(nlp, captions):
+    benchmark = pytest.importorskip("benchmarks.plain_captioner")
+    pipe = nlp.get_pipe("image_captioner")
+    net = get_shim(pipe.model).net.eval()
+    pictures = [pipe.pictures.load(find_picture(path)) for path in captions]
+    found = benchmark.caption_singly(net, pictures, size=3, max_length=50, alpha=0.7)
+    expected = [doc._.caption for doc in nlp.pipe(captions)]
+    assert [pipe.vocabulary.decode(ids) for ids in found] == expected
 
 
 def test_values_survive(nlp, captions, trained_bytes, tmp_path):

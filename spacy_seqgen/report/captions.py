@@ -1,0 +1,48 @@
+"""Pictures with their captions, and where the captioner looked."""
+
+from typing import Any
+
+from ..captions import get_caption_texts
+from ..visualize.captions import render_caption, render_sheet
+from .blocks import Block, Heading, Marked, Text
+from .inputs import Inputs, Run
+
+TITLE = "Captions"
+_SHEET = 12
+_MAPS = 2
+
+
+def build(inputs: Inputs) -> list[Block]:
+    found = inputs.with_component("image_captioner")
+    if not found:
+        return [Text("No pipeline here has an image_captioner.", absent=True)]
+    blocks: list[Block] = []
+    for run, name in found:
+        blocks.append(Heading(run.name))
+        try:
+            blocks += _caption(run, name)
+        except (ValueError, OSError) as error:
+            blocks.append(Text(f"The pictures can't be captioned: {error}", absent=True))
+    return blocks
+
+
+def _caption(run: Run, name: str) -> list[Block]:
+    pipe: Any = run.nlp.get_pipe(name)
+    examples = run.dev_examples(_SHEET)
+    if not examples:
+        return [Text("There are no pictures in the development data.", absent=True)]
+    kept = pipe.attention
+    pipe.attention = True
+    try:
+        docs = list(run.nlp.pipe(example.predicted for example in examples))
+    finally:
+        pipe.attention = kept
+    rows = [(doc, get_caption_texts(eg.reference)) for doc, eg in zip(docs, examples, strict=True)]
+    sheet = "; ".join(f"{doc.text}: {doc._.caption} ({' / '.join(gold)})" for doc, gold in rows)
+    blocks: list[Block] = [Marked(render_sheet(rows), sheet)]
+    if run.config["components"][name]["model"].get("attention") == "none":
+        return [*blocks, Text("It has no attention: it sees the picture as a whole.")]
+    blocks.append(Text("The brighter a part, the more it looked there for the word."))
+    for doc in docs[:_MAPS]:
+        blocks.append(Marked(render_caption(doc, side=120), f"{doc.text}: {doc._.caption}"))
+    return blocks

@@ -1,0 +1,51 @@
+"""Movie snippets from the sources of vaderSentiment."""
+
+import importlib.util
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "make_sentiment.py"
+LINES = "1\t2.5\tA   fine film\n2\t-1.0\tna\xefve\n3\t0.1\tunclear\n4\t0.9\tA fine film\n"
+
+
+def pack(path, name, data):
+    with tarfile.open(path, "w:gz") as archive:
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+@pytest.fixture(scope="module")
+def script():
+    if not SCRIPT.exists():
+        pytest.skip("the scripts are not beside these tests")
+    spec = importlib.util.spec_from_file_location("make_sentiment", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def archive(tmp_path, script):
+    inner = pack(tmp_path / "inner.tar.gz", script.RATINGS, LINES.encode("latin-1"))
+    name = f"{script.PACKAGE}/additional_resources/hutto_ICWSM_2014.tar.gz"
+    (tmp_path / "assets").mkdir()
+    target = tmp_path / "assets" / f"{script.PACKAGE}.tar.gz"
+    return pack(target, name, inner.read_bytes())
+
+
+def test_snippets(archive, script):
+    assert script.read_snippets(archive) == [
+        ("A fine film", "positive"),
+        ("naïve", "negative"),
+    ]
+
+
+def test_another_file_is_refused(archive, tmp_path, capsys, script):
+    with pytest.raises(SystemExit):
+        script.main(tmp_path / "out", archive.parent)
+    assert "another file than expected" in capsys.readouterr().out
