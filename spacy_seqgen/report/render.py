@@ -57,13 +57,11 @@ def _to_html(block: Block) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(
-        f"<th{_kind(table, n)}>{html.escape(t)}</th>" for n, t in enumerate(table.header)
-    )
+    head = "".join(f"<th{_kind(table, n)}>{_title(t)}</th>" for n, t in enumerate(table.header))
     rows = []
     for row in table.rows:
         cells = (
-            f'<th scope="row">{html.escape(_shown(value))}</th>'
+            f'<th scope="row">{_title(_shown(value))}</th>'
             if n == 0
             else f"<td{_kind(table, n)}>{html.escape(_shown(value))}</td>"
             for n, value in enumerate(row)
@@ -72,6 +70,11 @@ def _table(table: Table) -> str:
     top = f"<thead><tr>{head}</tr></thead>" if head else ""
     body = "".join(rows)
     return f'<div class="wide"><table class="data">{top}<tbody>{body}</tbody></table></div>'
+
+
+def _title(text: str) -> str:
+    """Names of scores and trainings may be broken where their words end, and only there."""
+    return re.sub(r"([_-])(?=\w)", r"\1<wbr>", html.escape(text))
 
 
 def _kind(table: Table, column: int) -> str:

@@ -31,7 +31,7 @@ figcaption {font-size: .875rem; max-width: 46rem}
 table.data {border-collapse: collapse; font-size: .9rem; margin: .6rem 0}
 table.data th, table.data td {text-align: left; vertical-align: top; padding: .3rem .7rem .3rem 0;
   border-bottom: 1px solid var(--line); overflow-wrap: anywhere}
-table.data th {font-weight: 600}
+table.data th {font-weight: 600; overflow-wrap: normal}
 table.data th[scope] {min-width: 5.5rem}
 table.data .number {text-align: right}
 table.data td.number {font-variant-numeric: tabular-nums; white-space: nowrap}
