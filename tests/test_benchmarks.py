@@ -59,7 +59,7 @@ def test_plain_model_is_ours(nlp, same):
     sources, lengths = pad([torch.tensor([*ids, EOS]) for ids in sources])
     targets, sizes = pad([torch.tensor([BOS, *ids, EOS]) for ids in targets])
     with torch.inference_mode():
-        losses, _ = ours(sources, lengths, targets[:, :-1], targets[:, 1:])
+        losses, _ = ours((sources, lengths), targets[:, :-1], targets[:, 1:])
         loss = same(sources, lengths, targets)
     assert float(loss) == pytest.approx(float(losses.sum() / (sizes - 1).sum()), rel=1e-5)
 

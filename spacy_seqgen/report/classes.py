@@ -1,5 +1,6 @@
 """What classifiers confuse, how far they can be believed, and what they went by."""
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ from spacy.training import Example
 
 from ..attribution import CatsExplainer, get_attribution
 from ..calibration import classification_report
-from ..visualize.classification import draw_confusion, draw_reliability
+from ..visualize.classification import draw_reliability
 from ..visualize.coloured import render_attribution
 from .blocks import Block, Group, Heading, Marked, Picture, Table, Text
 from .inputs import Inputs, Run
@@ -17,6 +18,7 @@ FACTORIES = {"textcat": True, "textcat_multilabel": False}  # whether classes ar
 _READ = 300
 _TEXTS = 3
 _SHORT = 200  # characters
+_DARKEST = 0.45  # leaves the text enough contrast, on light and on dark
 
 
 def build(inputs: Inputs) -> list[Block]:
@@ -62,17 +64,29 @@ def _pictures(report: dict[str, Any], exclusive: bool) -> list[Block]:
         for item in report["calibration"]["bins"]
     )
     caption = "How often it was right when it gave this probability. On the dotted line, always."
-    pictures: list[Block] = [Picture(draw_reliability(report), f"{caption} {bins}.", caption)]
-    if exclusive:
-        labels = report["labels"]
-        counts = "; ".join(
-            f"{label}: "
-            + ", ".join(f"{n} as {other}" for n, other in zip(row, labels, strict=True))
-            for label, row in zip(labels, report["confusion"], strict=True)
+    reliability = Picture(draw_reliability(report), f"{caption} {bins}.", caption)
+    return [_confusion(report), reliability] if exclusive else [reliability]
+
+
+def _confusion(report: dict[str, Any]) -> Marked:
+    """As a table, whose text keeps its contrast on light and on dark."""
+    labels = report["labels"]
+    head = "".join(f"<th>{html.escape(label)}</th>" for label in labels)
+    rows, plain = [], []
+    for label, counts in zip(labels, report["confusion"], strict=True):
+        cells = "".join(
+            f'<td class="number" style="background: rgba(214, 90, 30, '
+            f'{_DARKEST * n / max(1, sum(counts)):.2f})">{n}</td>'
+            for n in counts
         )
-        caption = "What was taken for what: true classes down, predicted ones across."
-        pictures.insert(0, Picture(draw_confusion(report), f"{caption} {counts}.", caption))
-    return pictures
+        rows.append(f'<tr><th scope="row">{html.escape(label)}</th>{cells}</tr>')
+        said = ", ".join(f"{n} as {other}" for n, other in zip(counts, labels, strict=True))
+        plain.append(f"{label}: {said}")
+    note = "What was taken for what: true classes down, predicted ones across."
+    table = f'<table class="data"><tr><th></th>{head}</tr>{"".join(rows)}</table>'
+    return Marked(
+        f'<p class="text">{note}</p><div class="wide">{table}</div>', f"{note} {'; '.join(plain)}"
+    )
 
 
 def _explain(pipe: Any, examples: Sequence[Example]) -> list[Block]:

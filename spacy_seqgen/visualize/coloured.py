@@ -8,11 +8,12 @@ from spacy.tokens import Doc
 from ..attribution import get_attribution
 
 _FOR, _AGAINST = "214, 90, 30", "30, 110, 214"
+_DARKEST = 0.45  # leaves the text enough contrast, on light and on dark
 
 
 def render_attribution(doc: Doc) -> str:
     """The text of a Doc once for each class that was explained, the strongest token of it in
-    full colour.
+    the darkest colour.
 
     RAISES (ValueError): If nothing was explained; says how to.
     """
@@ -33,7 +34,8 @@ def _coloured(doc: Doc, scores: np.ndarray) -> str:
     largest = float(np.abs(scores).max(initial=0.0)) or 1.0
     marks = []
     for token, score in zip(doc, scores.tolist(), strict=True):
-        colour = f"rgba({_FOR if score > 0 else _AGAINST}, {abs(score) / largest:.3f})"
+        shade = _DARKEST * abs(score) / largest
+        colour = f"rgba({_FOR if score > 0 else _AGAINST}, {shade:.3f})"
         text = html.escape(token.text)
         marks.append(
             f'<span style="background: {colour}; border-radius: 3px" title="{score:.4f}">{text}'

@@ -12,7 +12,7 @@ def test_tokens_are_coloured():
     page = visualize.render(doc, style="cats", page=True, jupyter=False)
     assert "<title>Classes</title>" in page
     assert "<b>neg &amp; co</b> 0.750" in page
-    assert "rgba(214, 90, 30, 1.000)" in page and "rgba(30, 110, 214, 0.500)" in page
+    assert "rgba(214, 90, 30, 0.450)" in page and "rgba(30, 110, 214, 0.225)" in page
     assert "&lt;" in page and "<bad>" not in page
 
 
