@@ -91,9 +91,7 @@ def _by_length(inputs: Inputs, names: Sequence[str]) -> list[Block]:
         f"{name}: " + ", ".join(f"{scores[key]['bleu']:.3f} for {key}" for key in scores)
         for name, scores in found.items()
     )
-    caption = (
-        "BLEU of the sentences with so many words in the source. Without attention it falls sooner."
-    )
+    caption = "BLEU of the sentences with so many words in the source."
     table = Table(["words in the source", "sentences", *found], rows)
     return [*blocks, Group([Picture(_draw(groups, found), f"{caption} {words}.", caption), table])]
 
