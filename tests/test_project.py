@@ -133,7 +133,7 @@ def test_a_wrong_python_is_one_sentence(tmp_path):
     )
     old.chmod(0o755)
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("requirements.txt", "setup.cfg", "pyproject.toml"):
+    for name in ("requirements.txt", "requirements-weights.txt", "setup.cfg", "pyproject.toml"):
         (tmp_path / name).touch()
     done = subprocess.run(["make", f"PYTHON={old}"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode != 0

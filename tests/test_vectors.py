@@ -134,7 +134,8 @@ def test_what_is_no_vectors_file(tmp_path):
 
 def test_a_file_that_ends_too_early_is_reported(tmp_path, capsys):
     assert len(read(write(tmp_path / "v", ["9 3", *LINES]))) == 3
-    assert "should hold 9 vectors, but ends after 6" in capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "should hold 9 vectors, but ends after 6" in shown
     read(write(tmp_path / "v", ["6 3", *LINES]))
     assert "should hold" not in capsys.readouterr().out
 

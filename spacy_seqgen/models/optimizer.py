@@ -4,8 +4,8 @@ Thinc's optimizers (`Adam.v1`, `RAdam.v1`, `SGD.v1`) hold the settings and sched
 the config gives them, but update one tensor at a time. `NativeStep` reads their present
 values before each step and updates all tensors with one fused call. Two things differ
 from Thinc, on purpose: gradients are clipped by their global norm, as every paper has
-it, and weight decay spares biases, norms and padding rows. A module may have a method
-`learn_rate_factors`, which names the parameters that learn slower or faster than others.
+it, and weight decay spares biases, norms and padding rows. Any module inside may have a
+method `learn_rate_factors`, which names those of its parameters that learn slower or faster.
 """
 
 import math
@@ -32,8 +32,7 @@ class NativeStep:
         self.updates = 0
         self.parameters = dict(net.named_parameters())
         self._padding = list(_padding_rows(net))
-        factors = getattr(net, "learn_rate_factors", dict)
-        self._factors: dict[str, float] = factors()
+        self._factors = dict(_learn_rate_factors(net))
         self._torch: torch.optim.Optimizer | None = None
         self.source: Optimizer | None = None
         self._kind: tuple[str, bool] | None = None
@@ -157,6 +156,14 @@ def _make_torch_optimizer(
     if kind == "sgd":
         return torch.optim.SGD(groups, lr=1e-3, fused=fused)
     return (torch.optim.AdamW if decoupled else torch.optim.Adam)(groups, fused=fused)
+
+
+def _learn_rate_factors(net: nn.Module) -> Iterator[tuple[str, float]]:
+    """By what the learning rate is multiplied for parameters that don't take it as it is."""
+    for path, module in net.named_modules():
+        factors: dict[str, float] = getattr(module, "learn_rate_factors", dict)()
+        for name, factor in factors.items():
+            yield f"{path}.{name}" if path else name, factor
 
 
 def _padding_rows(net: nn.Module) -> Iterator[tuple[Tensor, int]]:

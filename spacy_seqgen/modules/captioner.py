@@ -89,12 +89,6 @@ class AttentiveCaptioner(Seq2Seq):
     def embeddings(self) -> dict[str, nn.Embedding]:
         return {"target": self.decoder.embedding}
 
-    def learn_rate_factors(self) -> dict[str, float]:
-        """By what the learning rate is multiplied for each parameter that does not take it
-        as it is."""
-        names = (name for name, _ in self.encoder.named_parameters())
-        return {f"encoder.{name}": self.encoder.rate_factor for name in names}
-
     def encode(self, pixels: Tensor) -> Tensor:
         """Shape (batch, 3, height, width), uint8, to (batch, width, rows, columns)."""
         return self.encoder(pixels)

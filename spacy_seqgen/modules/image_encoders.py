@@ -19,7 +19,6 @@ class ImageEncoder(nn.Module):
     width: int
     mean: Tensor
     std: Tensor
-    rate_factor = 1.0  # of the learning rate, for what was trained before
     frozen = False  # whether training leaves all of it as it is
 
     def __init__(

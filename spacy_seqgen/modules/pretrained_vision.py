@@ -48,6 +48,10 @@ class PretrainedEncoder(ImageEncoder):
             layer.eval()
         return self
 
+    def learn_rate_factors(self) -> dict[str, float]:
+        """By what the learning rate is multiplied for each parameter."""
+        return {name: self.rate_factor for name, _ in self.named_parameters()}
+
     def encode(self, pixels: Tensor) -> Tensor:
         with torch.no_grad():
             for layer in list(self.layers)[: self.first]:

@@ -3,13 +3,16 @@
 import io
 import json
 import re
+from functools import partial
 
 import pytest
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train as spacy_train
+from tqdm import tqdm
 from typer.testing import CliRunner
 
 from spacy_seqgen.cli import app
+from spacy_seqgen.training import progress
 from spacy_seqgen.training.log import FILE_NAME, LogError, find_logs, read_log
 from spacy_seqgen.training.loop import Trainer
 from spacy_seqgen.training.run import run_training
@@ -52,6 +55,8 @@ def test_a_row_for_each_evaluation_and_no_bar_in_a_file(make_watched, tmp_path):
 
 def test_a_bar_on_a_terminal(make_watched, tmp_path, monkeypatch):
     monkeypatch.setattr("tqdm.std.TMonitor", None, raising=False)
+    # Shown after each update, however fast they are.
+    monkeypatch.setattr(progress, "tqdm", partial(tqdm, mininterval=0))
     err = Terminal()
     config = make_watched({**LOGGER, "progress_bar": True}, training__max_steps=12)
     run(config, tmp_path / "out", stdout=io.StringIO(), stderr=err)
