@@ -78,17 +78,18 @@ def get_caption(doc: Doc) -> str | None:
     return stored[0]["text"] if stored else None
 
 
-def set_seen(doc: Doc, path: str | None, fit: str) -> None:
-    """Note what a captioner looked at, for pictures of its attention.
+def set_seen(doc: Doc, path: str | None, fit: str, max_pixels: int) -> None:
+    """Note what a captioner looked at, to show it.
 
-    path (str | None): Where the picture is; None for one in memory.
+    path (str | None): Where the picture is, absolute; None for one in memory.
     fit (str): How it was brought to size.
+    max_pixels (int): How large it could be.
     """
-    doc.user_data[SEEN] = {"path": path, "fit": fit}
+    doc.user_data[SEEN] = {"path": path, "fit": fit, "max_pixels": max_pixels}
 
 
 def get_seen(doc: Doc) -> dict[str, Any]:
-    return doc.user_data.get(SEEN, {"path": None, "fit": "crop"})
+    return {"path": None, **doc.user_data.get(SEEN, {})}
 
 
 class HeldImage:

@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -216,9 +217,11 @@ class ImageCaptioner(GeneratingPipe):
     def set_annotations(self, docs: Iterable[Doc], scores: Sequence[list[Caption]]) -> None:
         for doc, captions in zip(docs, scores, strict=True):
             set_captions(doc, captions)
-            if self.attention:
-                picture = self.find(doc)
-                set_seen(doc, None if picture.key is None else picture.name, self.pictures.fit)
+            image = get_image(doc)
+            path = None
+            if image is None or isinstance(image, str):
+                path = str(Path(self.image_dir, doc.text if image is None else image).resolve())
+            set_seen(doc, path, self.pictures.fit, self.pictures.max_pixels)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Caption a stream of Docs, in order. The pictures of a batch are read while the one

@@ -11,7 +11,8 @@ from thinc.api import fix_random_seed
 from spacy_seqgen.captions import Caption
 from spacy_seqgen.image_captions import create_image_captions_reader
 from spacy_seqgen.models.shim import get_shim
-from spacy_seqgen.pictures import PictureError, find_picture
+from spacy_seqgen.pictures import PictureError, PictureSettings, find_picture
+from spacy_seqgen.visualize.captions import render_sheet, show_picture
 
 COLORS = {"red": (220, 30, 30), "green": (30, 170, 40), "blue": (30, 60, 220), "white": (250,) * 3}
 
@@ -189,6 +190,28 @@ def test_image_dir(trained_bytes, captions, tmp_path):
     (tmp_path / "other.png").write_bytes(b"")
     with pytest.raises(PictureError, match="outside of image_dir"):
         nlp(str(tmp_path / "other.png"))
+
+
+def test_what_was_looked_at_is_shown(nlp, tmp_path, monkeypatch):
+    """With image_dir and without attention; not another picture of that name."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("RGB", (32, 16), COLORS["red"]).save(folder / "a.png")
+    Image.new("RGB", (16, 16), COLORS["blue"]).save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    pipe = nlp.get_pipe("image_captioner")
+    pipe.image_dir, pipe.attention = "photos", False
+    pipe.pictures = PictureSettings(size=16, fit="pad", max_pixels=600)
+    doc = nlp("a.png")
+    monkeypatch.chdir(folder.parent.parent)
+    shown = show_picture(doc, 16)
+    assert shown.getpixel((8, 8)) == COLORS["red"]
+    assert shown.getpixel((8, 0)) == (255, 255, 255)  # filled up
+    Image.new("RGB", (32, 32)).save(folder / "a.png")
+    with pytest.raises(PictureError, match="max_pixels"):
+        show_picture(doc, 16)
+    (folder / "a.png").unlink()
+    assert "There is no picture" in render_sheet([(doc, ["red"])])
 
 
 def test_training_leaves_out_what_it_can_not_read(captions, caplog, tmp_path):
