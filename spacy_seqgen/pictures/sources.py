@@ -1,6 +1,7 @@
 """Where the picture of a Doc is."""
 
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,13 @@ def find_picture(name: str, directory: str | Path = "") -> Picture:
         if directory and not path.resolve().is_relative_to(Path(directory).resolve()):
             raise PictureError(f"{name!r} is outside of image_dir ({directory}), so it is not read")
         found = path.stat()
-        if path.is_dir():
-            raise PictureError(f"{path} is a directory, not a picture")
+        if not stat.S_ISREG(found.st_mode):  # a pipe or a device would never end
+            kind = "a directory" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
+            raise PictureError(f"{path} is {kind}, not a picture")
     except FileNotFoundError:
         hint = "" if directory else f" (relative paths begin at {Path.cwd().name}/; see image_dir)"
         raise PictureError(f"There is no picture {path}{hint}") from None
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise PictureError(f"Can't read the picture {path}: {reason}") from error
     key = (str(path.resolve()), found.st_mtime_ns, found.st_size)

@@ -1,3 +1,4 @@
+import io
 import warnings
 
 import numpy as np
@@ -11,7 +12,7 @@ from thinc.api import fix_random_seed
 from spacy_seqgen.captions import Caption
 from spacy_seqgen.image_captions import create_image_captions_reader
 from spacy_seqgen.models.shim import get_shim
-from spacy_seqgen.pictures import PictureError, PictureSettings, find_picture
+from spacy_seqgen.pictures import Picture, PictureError, PictureSettings, find_picture, read_picture
 from spacy_seqgen.visualize.captions import render_sheet, show_picture
 
 COLORS = {"red": (220, 30, 30), "green": (30, 170, 40), "blue": (30, 60, 220), "white": (250,) * 3}
@@ -151,6 +152,26 @@ def test_pictures_from_memory(nlp, captions):
         doc._.image = 5
     doc._.image = None
     assert doc._.image is None
+
+
+def test_what_is_stored_is_what_is_read(nlp):
+    """Turned as EXIF says and with all 16 bits; a damaged one fails when it is captioned."""
+    image = Image.new("RGB", (8, 4), COLORS["red"])
+    image.getexif()[0x0112] = 6
+    doc = nlp.make_doc("x")
+    for content in (image, Image.new("I;16", (4, 8), 32896)):
+        doc._.image = content
+        copy = Doc(nlp.vocab).from_bytes(doc.to_bytes())
+        expected = np.asarray(read_picture(Picture("it", content)))
+        assert expected.shape == (8, 4, 3)
+        np.testing.assert_array_equal(copy._.image, expected)
+    file = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(file, "PNG")
+    doc._.image = Image.open(io.BytesIO(file.getvalue()[:300]))
+    copy = Doc(nlp.vocab).from_bytes(doc.to_bytes())
+    copy = Doc(nlp.vocab).from_bytes(copy.to_bytes())
+    with pytest.raises(PictureError, match=r"picture of the Doc 'x' was not stored.*be decoded"):
+        nlp(copy)
 
 
 def test_pictures_in_memory_can_be_learned(captions):
