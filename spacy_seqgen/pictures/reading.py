@@ -44,7 +44,7 @@ def read_picture(picture: Picture, max_pixels: int = 50_000_000, size: int = 102
             # Of Pillow's about large pictures, bad EXIF data and the like: what counts is below.
             warnings.simplefilter("ignore")
             image = content if isinstance(content, Image.Image) else _open(picture, Image)
-            _check_size(picture.name, *image.size, max_pixels)
+            _check_size(picture.name, image.size, max_pixels)
             if image is not content and image.format == "JPEG":  # not one of somebody else's
                 image.draft("RGB", (max(size, 1024),) * 2)
             image = ImageOps.exif_transpose(image)
@@ -55,7 +55,8 @@ def read_picture(picture: Picture, max_pixels: int = 50_000_000, size: int = 102
         raise PictureError(f"{picture.name} can't be decoded as a picture: {error}") from error
 
 
-def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
+def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
     if not width or not height:
         raise PictureError(f"{name} has no pixels: it is {width} wide and {height} high")
     if width * height > max_pixels:
@@ -128,7 +129,7 @@ def _from_array(values: np.ndarray, name: str, max_pixels: int) -> Any:
             f"{name} must be an array of shape (height, width) or (height, width, 1, 3 or 4 "
             f"channels), got {shape}"
         )
-    _check_size(name, shape[1], shape[0], max_pixels)
+    _check_size(name, (shape[1], shape[0]), max_pixels)
     if values.dtype == bool:
         values = values.astype(np.uint8) * 255
     elif values.dtype.kind == "f":
