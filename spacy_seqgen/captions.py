@@ -72,6 +72,11 @@ def get_caption_texts(doc: Doc) -> list[str]:
     return [item["text"] for item in doc.user_data.get(CAPTIONS, ())]
 
 
+def get_true_captions(doc: Doc) -> list[str]:
+    """Those of a reference Doc that say anything."""
+    return [text for text in get_caption_texts(doc) if text.strip()]
+
+
 def set_caption(doc: Doc, text: str) -> None:
     set_captions(doc, [text])
 

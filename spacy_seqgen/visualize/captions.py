@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc
 
+from ..caption_scores import is_right
 from ..captions import Caption, get_captions, get_image, get_seen
 from ..pictures import Picture, PictureError, PictureSettings, find_picture
 from ..pictures.reading import read_picture
@@ -90,7 +91,7 @@ def render_sheet(rows: list[tuple[Doc, list[str]]], *, side: int = 96) -> str:
         text = doc._.caption or ""
         mark, note = "", ""
         if gold:
-            mark = "right" if text in gold else "wrong"
+            mark = "right" if is_right(text, gold) else "wrong"
             note = "" if mark == "right" else f"<br><small>{html.escape(gold[0])}</small>"
         title = html.escape(doc.text)
         try:
@@ -106,7 +107,7 @@ def render_sheet(rows: list[tuple[Doc, list[str]]], *, side: int = 96) -> str:
     known = [(doc, gold) for doc, gold in rows if gold]
     head = ""
     if known:
-        right = sum(doc._.caption in gold for doc, gold in known)
+        right = sum(is_right(doc._.caption or "", gold) for doc, gold in known)
         head = f"<p>{right} of {len(known)} captions are right ({right / len(known):.1%}).</p>"
     return f'<div class="seqgen-captions">{head}<div>{"".join(parts)}</div></div>'
 

@@ -1,5 +1,7 @@
 import io
+import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -252,6 +254,38 @@ def test_one_of_several_captions_is_learned_at_a_time(captions, monkeypatch):
     several = {path: [*texts, "another caption"] for path, texts in captions.items()}
     nlp.update(make_examples(nlp, several))
     assert "another caption" in seen and len(seen) > 2
+
+
+def test_blank_captions_are_not_learned(captions, monkeypatch):
+    nlp = make_nlp(captions)
+    pipe, seen = nlp.get_pipe("image_captioner"), set()
+    sample = pipe.vocabulary.sample
+    monkeypatch.setattr(pipe.vocabulary, "sample", lambda text: seen.add(text) or sample(text))
+    nlp.update(make_examples(nlp, {path: [" ", "one", ""] for path in captions}))
+    assert seen == {"one"}
+
+
+def test_features_are_those_of_a_size_and_fit(captions):
+    nlp = make_nlp(captions)
+    pipe, doc = nlp.get_pipe("image_captioner"), nlp.make_doc(next(iter(captions)))
+    keys = set()
+    for settings in ({"size": 16}, {"size": 32}, {"size": 16, "fit": "pad"}):
+        pipe.pictures = PictureSettings(**settings)
+        keys.add(pipe._find_key(doc))
+    assert len(keys) == 3
+
+
+def test_a_reader_and_a_captioner_of_one_folder(nlp, captions, tmp_path, monkeypatch):
+    folder = Path(next(iter(captions))).parent
+    rows = [{"image": Path(path).name, "captions": texts} for path, texts in captions.items()]
+    path = folder / "t.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows[:3])))
+    monkeypatch.chdir(folder.parent)
+    nlp.get_pipe("image_captioner").image_dir = folder.name
+    examples = list(create_image_captions_reader(f"{folder.name}/t.jsonl")(nlp))
+    assert len(examples) == 3
+    assert nlp.evaluate(examples)["caption_exact_match"] > 0
+    nlp.update(examples, sgd=nlp.create_optimizer())
 
 
 def test_nothing_to_learn(captions, tmp_path):
