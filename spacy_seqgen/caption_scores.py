@@ -17,6 +17,12 @@ def find_words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def is_right(text: str, gold: Sequence[str]) -> bool:
+    """Whether a caption is equal to one of the true ones, in lower case: captioners may be
+    trained so (`lowercase` of the vocabulary)."""
+    return text.strip().casefold() in (item.strip().casefold() for item in gold)
+
+
 def rouge_l(text: Sequence[str], references: Sequence[Sequence[str]]) -> float:
     """ROUGE-L (Lin 2004, https://aclanthology.org/W04-1013): the longest common
     subsequence, as F-measure of the best precision and the best recall.

@@ -9,6 +9,9 @@ import numpy as np
 import srsly
 from spacy.tokens import Doc
 
+from .pictures import Picture, PictureError, read_picture
+from .pictures.reading import MOST_PIXELS
+
 CAPTIONS = "spacy_seqgen.captions"
 IMAGE = "spacy_seqgen.image"
 SEEN = "spacy_seqgen.image_seen"
@@ -69,6 +72,11 @@ def get_caption_texts(doc: Doc) -> list[str]:
     return [item["text"] for item in doc.user_data.get(CAPTIONS, ())]
 
 
+def get_true_captions(doc: Doc) -> list[str]:
+    """Those of a reference Doc that say anything."""
+    return [text for text in get_caption_texts(doc) if text.strip()]
+
+
 def set_caption(doc: Doc, text: str) -> None:
     set_captions(doc, [text])
 
@@ -78,23 +86,25 @@ def get_caption(doc: Doc) -> str | None:
     return stored[0]["text"] if stored else None
 
 
-def set_seen(doc: Doc, path: str | None, fit: str) -> None:
-    """Note what a captioner looked at, for pictures of its attention.
+def set_seen(doc: Doc, path: str | None, fit: str, max_pixels: int) -> None:
+    """Note what a captioner looked at, to show it.
 
-    path (str | None): Where the picture is; None for one in memory.
+    path (str | None): Where the picture is, absolute; None for one in memory.
     fit (str): How it was brought to size.
+    max_pixels (int): How large it could be.
     """
-    doc.user_data[SEEN] = {"path": path, "fit": fit}
+    doc.user_data[SEEN] = {"path": path, "fit": fit, "max_pixels": max_pixels}
 
 
 def get_seen(doc: Doc) -> dict[str, Any]:
-    return doc.user_data.get(SEEN, {"path": None, "fit": "crop"})
+    return {"path": None, **doc.user_data.get(SEEN, {})}
 
 
 class HeldImage:
     """A picture in memory, in the `user_data` of a Doc. Copies of the Doc share it.
 
-    content (Any): Bytes, an array, or a picture of Pillow's.
+    content (Any): Bytes, an array, or a picture of Pillow's; a PictureError instead of one
+        that could not be stored.
     """
 
     def __init__(self, content: Any):
@@ -107,10 +117,17 @@ class HeldImage:
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
+        """As plain data. One of Pillow's as the captioner reads it; what is wrong with one that
+        can't be read, so that it fails by name when it is captioned, and not here."""
         content = self.content
-        if not isinstance(content, bytes | np.ndarray):  # of Pillow's
-            content = np.asarray(content.convert("RGBA"))
+        if not isinstance(content, bytes | np.ndarray | PictureError):  # of Pillow's
+            try:
+                picture = Picture("A picture in memory", content)
+                content = np.asarray(read_picture(picture, MOST_PIXELS))
+            except PictureError as error:
+                content = error
+        if isinstance(content, PictureError):
+            return {_MARK: None, "error": str(content)}
         return {_MARK: content}
 
 
@@ -124,7 +141,8 @@ def encode_image(item: Any, chain: Callable | None = None) -> Any:
 @srsly.msgpack_decoders("spacy_seqgen.image")
 def decode_image(item: Any, chain: Callable | None = None) -> Any:
     if isinstance(item, dict) and _MARK in item:
-        return HeldImage(item[_MARK])
+        error = item.get("error")
+        return HeldImage(item[_MARK] if error is None else PictureError(str(error)))
     return item if chain is None else chain(item)
 
 

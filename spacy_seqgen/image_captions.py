@@ -13,6 +13,8 @@ from spacy.util import logger
 
 from .captions import get_caption_texts, set_captions
 from .outputs import install_extensions
+from .pictures import PictureError, find_picture
+from .pictures.errors import NoPictureError, OutsideError
 from .readers import shuffled
 from .textfiles import TextFileError, read_blocks, read_lines
 
@@ -28,8 +30,8 @@ class Captioned(NamedTuple):
 
 
 class ImageCaptions:
-    """A corpus of pictures with captions. The text of both Docs of an Example is the path
-    of the picture; the captions are `reference._.captions`."""
+    """A corpus of pictures with captions. The text of both Docs of an Example is the absolute
+    path of the picture; the captions are `reference._.captions`."""
 
     def __init__(
         self,
@@ -75,8 +77,8 @@ class ImageCaptions:
         for item in self._read(nlp):
             captions = [text.strip() for text in item.captions if text.strip()]
             reason = "no caption" if not captions else None
-            if item.example is None and not Path(item.image).is_file():
-                reason = "no picture"
+            if item.example is None:
+                reason = self._find_fault(item.image) or reason
             if reason:
                 dropped[reason] += 1
                 examples.setdefault(reason, item.image)
@@ -92,6 +94,17 @@ class ImageCaptions:
         if dropped and self.epoch <= 1:
             logger.warning("Left out of %s: %s; %d kept", self.path, reasons, kept)
 
+    def _find_fault(self, image: str) -> str | None:
+        try:
+            find_picture(image, self.image_dir or "")
+        except NoPictureError:
+            return "no picture"
+        except OutsideError:
+            return "a picture outside of image_dir"
+        except PictureError:
+            return "a picture that can't be read"
+        return None
+
     def _read(self, nlp: Language) -> Iterator[Captioned]:
         path = self.path
         if path.suffix == ".spacy":
@@ -101,12 +114,13 @@ class ImageCaptions:
             return
         if not path.exists():
             raise TextFileError(f"There is no file {path}")
-        folder = Path(self.image_dir) if self.image_dir else path if path.is_dir() else path.parent
+        folder = Path(self.image_dir or (path if path.is_dir() else path.parent)).resolve()
         names = None
         if self.split:
             names = {line.strip() for line in read_lines(self.split) if line.strip()}
         for name, captions in _read_any(path):
             if names is None or name in names:
+                # Absolute, so that it is found whatever image_dir the captioner has.
                 yield Captioned(str(folder / name), captions)
 
 
@@ -114,7 +128,7 @@ def _read_any(path: Path) -> Iterator[tuple[str, list[str]]]:
     """Names of pictures and their captions, from any of the formats."""
     name = path.name.removesuffix(".gz")
     if path.is_dir():
-        yield from _read_folder(path)
+        yield from read_folder(path)
     elif name.endswith(".jsonl"):
         yield from _read_jsonl(path)
     elif name.endswith(".json"):
@@ -123,7 +137,9 @@ def _read_any(path: Path) -> Iterator[tuple[str, list[str]]]:
         yield from _read_flickr(path)
 
 
-def _read_folder(path: Path) -> Iterator[tuple[str, list[str]]]:
+def read_folder(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Names of the pictures in a folder, and their captions: the lines of the .txt file beside
+    each, if there is one."""
     for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES):
         captions = file.with_suffix(".txt")
         texts = list(read_lines(captions)) if captions.is_file() else []
@@ -141,7 +157,7 @@ def _read_jsonl(path: Path) -> Iterator[tuple[str, list[str]]]:
             raise TextFileError(f"{place} is not JSON: {error}") from error
         if not isinstance(data, dict) or not isinstance(data.get("image"), str):
             raise TextFileError(f'{place} has no "image": {line[:80]!r}')
-        captions = data.get("captions", data.get("caption", []))
+        captions = data.get("captions", data.get("caption")) or []
         captions = [captions] if isinstance(captions, str) else captions
         if not isinstance(captions, list) or not all(isinstance(text, str) for text in captions):
             raise TextFileError(f'"captions" must be a list of strings in {place}: {line[:80]!r}')
@@ -155,7 +171,7 @@ def _read_coco(path: Path) -> Iterator[tuple[str, list[str]]]:
         names = {image["id"]: image["file_name"] for image in data["images"]}
         found: dict[Any, list[str]] = {key: [] for key in names}
         for item in data["annotations"]:
-            if item["image_id"] in found:
+            if item["image_id"] in found and item["caption"] is not None:
                 found[item["image_id"]].append(str(item["caption"]))
     except (ValueError, KeyError, TypeError) as error:
         raise TextFileError(
@@ -196,7 +212,8 @@ def create_image_captions_reader(
     path (str | Path): JSONL ("image", "captions"), COCO captions (.json), the captions of
         Flickr8k (Flickr8k.token.txt), a folder of pictures with a .txt file beside each, or
         a `.spacy` file whose texts are paths.
-    image_dir (str | Path | None): The folder of the pictures; None for the one of `path`.
+    image_dir (str | Path | None): The folder of the pictures; those that are elsewhere are
+        left out. None for the one of `path`, and pictures may be anywhere.
     split (str | Path | None): A file with the names of the pictures to read, one on each
         line; None for all.
     limit (int): Read no more pictures than this. 0 reads all.

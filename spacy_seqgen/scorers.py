@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from spacy.training import Example
 
-from .caption_scores import cider_d, find_words, rouge_l
+from .caption_scores import cider_d, find_words, is_right, rouge_l
 from .captions import get_caption, get_caption_texts
 from .outputs import ACCURACY, SURPRISAL, perplexity_of
 from .translations import get_translation
@@ -142,11 +142,11 @@ def score_captions(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]
     RETURNS (dict[str, Any]):
         bleu_1, bleu_2, bleu_3, bleu_4: corpus BLEU of n-grams up to that length, from 0 to
             1, by sacrebleu, in lower case (Papineni et al. 2002).
-        caption_chrf: chrF2 from 0 to 1, by sacrebleu (Popović 2015).
+        caption_chrf: chrF2 from 0 to 1, by sacrebleu, in lower case (Popović 2015).
         rouge_l: ROUGE-L from 0 to 1 (Lin 2004), the mean over the pictures.
         cider_d: CIDEr-D from 0 to 10 (Vedantam et al. 2015), the mean over the pictures; how
             rare a word is, the references of these pictures tell.
-        caption_exact_match: share of captions that are equal to a reference.
+        caption_exact_match: share of captions that are equal to a reference, in lower case.
         All None if no reference has a caption.
     """
     from sacrebleu.metrics import BLEU, CHRF
@@ -171,10 +171,10 @@ def score_captions(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]
     words = [find_words(text) for text in found]
     others = [[find_words(text) for text in texts] for texts in gold]
     pairs = list(zip(words, others, strict=True))
-    exact = [text.strip() in map(str.strip, texts) for text, texts in zip(found, gold, strict=True)]
+    exact = [is_right(text, texts) for text, texts in zip(found, gold, strict=True)]
     return {
         **scores,
-        "caption_chrf": CHRF().corpus_score(found, streams).score / 100,
+        "caption_chrf": CHRF(lowercase=True).corpus_score(found, streams).score / 100,
         "rouge_l": sum(rouge_l(*pair) for pair in pairs) / len(gold),
         "cider_d": sum(cider_d(words, others)) / len(gold),
         "caption_exact_match": sum(exact) / len(gold),

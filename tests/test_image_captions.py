@@ -5,8 +5,9 @@ import spacy
 from PIL import Image
 from spacy.training import Example
 
-from spacy_seqgen.caption_scores import cider_d, find_words, rouge_l
+from spacy_seqgen.caption_scores import cider_d, find_words, is_right, rouge_l
 from spacy_seqgen.image_captions import create_image_captions_reader
+from spacy_seqgen.pictures import find_picture
 from spacy_seqgen.scorers import CAPTION_SCORES, score_captions
 from spacy_seqgen.textfiles import TextFileError
 
@@ -101,6 +102,44 @@ def test_what_is_incomplete_is_left_out(folder, caplog):
     assert "1 with no caption" in caplog.text and "b c.jpg" in caplog.text
 
 
+def test_pictures_outside_of_image_dir_are_left_out(folder, caplog):
+    inside = folder / "photos"
+    inside.mkdir()
+    Image.new("RGB", (2, 2)).save(inside / "in.png")
+    (inside / "link.png").symlink_to(folder / "a.png")
+    names = ["in.png", "../a.png", str(folder / "a.png"), "link.png", "x" * 5000, "\ud800.png"]
+    path = folder / "t.jsonl"
+    path.write_text("\n".join(json.dumps({"image": n, "caption": "it"}) for n in names))
+    caplog.set_level("WARNING", logger="spacy")
+    assert read(path, image_dir=inside) == {"in.png": ["it"]}
+    assert "3 with a picture outside of image_dir" in caplog.text
+    assert "2 with a picture that can't be read" in caplog.text
+
+
+def test_paths_do_not_depend_on_where_the_program_runs(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    path = write_jsonl(folder).relative_to(folder.parent)
+    for settings in ({}, {"image_dir": folder.name}):
+        reader = create_image_captions_reader(path, **settings)
+        texts = [example.reference.text for example in reader(spacy.blank("en"))]
+        assert texts == [str(folder / name) for name in CAPTIONS]
+        for text in texts:  # as a captioner finds it that has an image_dir
+            assert find_picture(text, folder.name).name == text
+
+
+def test_null_is_no_caption(folder):
+    path = folder / "some.jsonl"
+    path.write_text(
+        '{"image": "a.png", "caption": null}\n{"image": "ü.png", "captions": ["one"]}', "utf8"
+    )
+    assert read(path) == {"ü.png": ["one"]}
+    images = [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "ü.png"}]
+    captions = [{"image_id": 1, "caption": None}, {"image_id": 2, "caption": "one"}]
+    path = folder / "coco.json"
+    path.write_text(json.dumps({"images": images, "annotations": captions}))
+    assert read(path) == {"ü.png": ["one"]}
+
+
 @pytest.mark.parametrize(
     "name,content,message",
     [
@@ -175,6 +214,15 @@ def test_scores():
     perfect = score_captions(examples([gold[-1] for gold in REFERENCES], REFERENCES))
     for name in ("bleu_1", "bleu_4", "caption_chrf", "rouge_l", "caption_exact_match"):
         assert perfect[name] == pytest.approx(1.0), name
+
+
+def test_case_does_not_matter():
+    gold = [["A Man on a Beach"], ["Straße", "street"]]
+    scores = score_captions(examples(["a man on a beach ", "STRASSE"], gold))
+    assert scores["caption_exact_match"] == 1.0
+    scores = score_captions(examples(["a man on a beach", "Street"], gold))
+    assert scores["caption_chrf"] == scores["caption_exact_match"] == 1.0
+    assert not is_right("a", []) and not is_right("a", ["b", ""])
 
 
 def test_scores_of_missing_captions():

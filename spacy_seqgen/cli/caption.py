@@ -16,6 +16,7 @@ from .app import app
 
 _FIGURES = (".png", ".pdf", ".svg")
 _ON_A_PAGE = 2000  # pictures
+_GOLD = "spacy_seqgen.cli.gold"
 
 
 @app.command("caption")
@@ -89,12 +90,12 @@ def caption_cli(
 def find_items(nlp: Any, files: list[Path]) -> Iterator[tuple[str, list[str]]]:
     """Paths of pictures, and their true captions where these are known."""
     from ..captions import get_caption_texts
-    from ..image_captions import SUFFIXES, create_image_captions_reader
+    from ..image_captions import create_image_captions_reader, read_folder
 
     for file in files:
         if file.is_dir():
-            for path in sorted(p for p in file.rglob("*") if p.suffix.lower() in SUFFIXES):
-                yield str(path), []
+            for name, texts in read_folder(file):
+                yield str(file / name), [text.strip() for text in texts if text.strip()]
         elif file.name.removesuffix(".gz").endswith((".jsonl", ".json", ".txt", ".spacy")):
             for example in create_image_captions_reader(file)(nlp):
                 yield example.reference.text, get_caption_texts(example.reference)
@@ -112,16 +113,15 @@ def captions(
     """
     from .common import make_doc, run_component
 
-    gold: dict[str, list[str]] = {}
-
     def docs() -> Iterator[Doc]:
         for path, texts in items:
-            gold[path] = texts
-            yield make_doc(nlp, path, "The command line")
+            doc = make_doc(nlp, path, "The command line")
+            doc.user_data[_GOLD] = texts  # not by path: a picture may be there twice
+            yield doc
 
     complaint = "pictures could not be captioned"
     for doc in run_component(nlp, name, docs(), batch_size, complaint):
-        yield doc, gold.get(doc.text, [])
+        yield doc, doc.user_data.pop(_GOLD)
 
 
 def _write(output: Path, found: Iterator[tuple[Doc, list[str]]], attention: bool) -> int:
@@ -157,9 +157,11 @@ def _write(output: Path, found: Iterator[tuple[Doc, list[str]]], attention: bool
 
 
 def _row(doc: Doc, gold: list[str]) -> dict[str, Any]:
+    from ..caption_scores import is_right
+
     best = doc._.captions[0]
     others = [{"text": i.text, "log_prob": round(i.log_prob, 4)} for i in doc._.captions]
     row = {"image": doc.text, "caption": best.text}
     if gold:
-        row |= {"captions": gold, "right": best.text in gold}
+        row |= {"captions": gold, "right": is_right(best.text, gold)}
     return {**row, "meta": {"finish_reason": best.finish_reason, "candidates": others}}

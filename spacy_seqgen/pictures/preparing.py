@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .augmenting import Augmenter
-from .reading import read_picture
+from .reading import MOST_PIXELS, read_picture
 from .sources import Picture
 
 FITS = ("crop", "pad", "stretch")
@@ -18,7 +18,7 @@ class PictureSettings:
 
     size (int): Height and width that all are brought to, in pixels.
     fit (str): How: "crop" cuts off what is longer, "pad" adds white, "stretch" does neither.
-    max_pixels (int): Larger files are refused.
+    max_pixels (int): Larger pictures are refused. No more than Pillow decodes: 178,956,970.
     workers (int): Threads that read and decode.
     augmenter (Augmenter | None): What training does to pictures.
     """
@@ -33,6 +33,11 @@ class PictureSettings:
         for name in ("size", "max_pixels", "workers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        if self.max_pixels > MOST_PIXELS:
+            raise ValueError(
+                f"max_pixels must be {MOST_PIXELS} or less, as Pillow decodes no more, got "
+                f"{self.max_pixels}"
+            )
         if self.fit not in FITS:
             raise ValueError(f"fit must be one of {', '.join(FITS)}, got {self.fit!r}")
 
@@ -43,7 +48,7 @@ class PictureSettings:
         RETURNS (np.ndarray): Shape (3, size, size), uint8.
         RAISES (PictureError): If it can't be read.
         """
-        image = read_picture(picture, self.max_pixels)
+        image = read_picture(picture, self.max_pixels, self.size)
         if seed is not None and self.augmenter:
             image = self.augmenter(self.to_size(image), seed)
         else:

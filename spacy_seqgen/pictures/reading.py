@@ -1,6 +1,7 @@
 """From files, bytes and arrays to pictures in red, green and blue."""
 
 import io
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,20 @@ from .sources import Picture
 
 _SVG = (b"<svg", b"<?xml", b"<!doctype svg")
 _FORMATS = (
-    "PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "ICO", "TGA", "JPEG2000",
+    "PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "TGA", "JPEG2000",
 )  # fmt: skip
+MOST_PIXELS = 178_956_970  # where Pillow refuses as well, as it is set by default
+MOST_BYTES = 256 * 1024 * 1024  # of a file
 
 
-def read_picture(picture: Picture, max_pixels: int = 50_000_000) -> Any:
+def read_picture(picture: Picture, max_pixels: int = 50_000_000, size: int = 1024) -> Any:
     """Read a picture. It is turned as its EXIF data says, put on white where it is
     transparent, and of an animation it is the first frame.
 
     picture (Picture): The picture.
     max_pixels (int): Larger ones are refused before they are decoded.
+    size (int): Height and width that are needed: JPEG files that are more than twice as
+        large are decoded at a part of theirs, which is faster.
     RETURNS (PIL.Image.Image): In mode "RGB".
     RAISES (PictureError): If it can't be read.
     """
@@ -30,21 +35,18 @@ def read_picture(picture: Picture, max_pixels: int = 50_000_000) -> Any:
     except ImportError as error:
         raise ImportError("Pictures need Pillow: pip install pillow") from error
     content = picture.content
-    if isinstance(content, np.ndarray):
-        return _from_array(content, picture.name)
+    if isinstance(content, PictureError):  # see HeldImage
+        raise PictureError(f"{picture.name} was not stored with the Doc: {content}")
     try:
+        if isinstance(content, np.ndarray):
+            return _from_array(content, picture.name, max_pixels)
         with warnings.catch_warnings():
             # Of Pillow's about large pictures, bad EXIF data and the like: what counts is below.
             warnings.simplefilter("ignore")
             image = content if isinstance(content, Image.Image) else _open(picture, Image)
-            width, height = image.size
-            if width * height > max_pixels:
-                raise PictureError(
-                    f"{picture.name} has {width} x {height} pixels, more than max_pixels "
-                    f"({max_pixels:,}): make it smaller, or raise max_pixels"
-                )
-            if hasattr(image, "draft") and image.format == "JPEG":
-                image.draft("RGB", (1024, 1024))  # decoded at no more than twice that size
+            _check_size(picture.name, image.size, max_pixels)
+            if image is not content and image.format == "JPEG":  # not one of somebody else's
+                image.draft("RGB", (max(size, 1024),) * 2)
             image = ImageOps.exif_transpose(image)
             return _to_rgb(image, Image)
     except PictureError:
@@ -53,9 +55,31 @@ def read_picture(picture: Picture, max_pixels: int = 50_000_000) -> Any:
         raise PictureError(f"{picture.name} can't be decoded as a picture: {error}") from error
 
 
+def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if not width or not height:
+        raise PictureError(f"{name} has no pixels: it is {width} wide and {height} high")
+    if width * height > max_pixels:
+        raise PictureError(
+            f"{name} has {width} x {height} pixels, more than max_pixels "
+            f"({max_pixels:,}): make it smaller, or raise max_pixels"
+        )
+
+
+def _read_file(picture: Picture) -> bytes:
+    with Path(picture.content).open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MOST_BYTES:
+            raise PictureError(
+                f"{picture.name} has {size:,} bytes, more than the limit of {MOST_BYTES:,}: "
+                "save it smaller"
+            )
+        return file.read(size)
+
+
 def _open(picture: Picture, module: Any) -> Any:
     content = picture.content
-    data = Path(content).read_bytes() if isinstance(content, str | Path) else bytes(content)
+    data = _read_file(picture) if isinstance(content, str | Path) else bytes(content)
     if not data:
         raise PictureError(f"{picture.name} is empty")
     head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
@@ -73,9 +97,16 @@ def _open(picture: Picture, module: Any) -> Any:
 
 def _to_rgb(image: Any, module: Any) -> Any:
     """Any mode of Pillow's to RGB."""
-    if image.mode.startswith(("I;16", "I", "F")):  # 16 and 32 bits: Pillow would cut them off
+    if image.mode.startswith(("I", "F")):  # 16 and 32 bits: Pillow would cut them off
         values = np.asarray(image, dtype=np.float64)
-        image = module.fromarray(_to_bytes(values))
+        whole = 65535.0 if image.mode.startswith("I") else _guess_white(values)
+        found = (np.clip(values / whole, 0, 1) * 255).round().astype(np.uint8)
+        clear = image.info.get("transparency")  # the gray that is transparent
+        if isinstance(clear, int):
+            found[values == clear] = 255
+        image = module.fromarray(found)
+    if image.mode in ("RGBa", "La"):  # colours are multiplied by alpha
+        image = image.convert(image.mode.upper())
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         white = module.new("RGBA", image.size, (255, 255, 255, 255))
@@ -83,14 +114,13 @@ def _to_rgb(image: Any, module: Any) -> Any:
     return image.convert("RGB")
 
 
-def _to_bytes(values: np.ndarray) -> np.ndarray:
-    """Values of one channel, from 0 to 1, 255 or 65,535, to uint8."""
+def _guess_white(values: np.ndarray) -> float:
+    """What floats call white: 1, 255 or 65,535."""
     highest = float(values.max(initial=0))
-    whole = 1.0 if highest <= 1 else 255.0 if highest <= 255 else 65535.0
-    return (np.clip(values / whole, 0, 1) * 255).round().astype(np.uint8)
+    return 1.0 if highest <= 1 else 255.0 if highest <= 255 else 65535.0
 
 
-def _from_array(values: np.ndarray, name: str) -> Any:
+def _from_array(values: np.ndarray, name: str, max_pixels: int) -> Any:
     from PIL import Image
 
     shape = values.shape
@@ -99,6 +129,7 @@ def _from_array(values: np.ndarray, name: str) -> Any:
             f"{name} must be an array of shape (height, width) or (height, width, 1, 3 or 4 "
             f"channels), got {shape}"
         )
+    _check_size(name, (shape[1], shape[0]), max_pixels)
     if values.dtype == bool:
         values = values.astype(np.uint8) * 255
     elif values.dtype.kind == "f":

@@ -1,11 +1,12 @@
 """Where the picture of a Doc is."""
 
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import PictureError
+from .errors import NoPictureError, OutsideError, PictureError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(//|[^\\/])")  # of two letters or more: no drive
 
@@ -30,7 +31,8 @@ def find_picture(name: str, directory: str | Path = "") -> Picture:
     name (str): A path.
     directory (str | Path): Where pictures are; those elsewhere are refused. Empty for any
         place, and paths relative to where the program runs.
-    RAISES (PictureError): If there is none, or it may not be read.
+    RAISES (PictureError): If there is none (NoPictureError), or it may not be read
+        (OutsideError: because of where it is).
     """
     if not name.strip():
         raise PictureError("The name of a picture is empty: the text of the Doc has to be its path")
@@ -41,14 +43,15 @@ def find_picture(name: str, directory: str | Path = "") -> Picture:
     path = Path(directory) / name if directory else Path(name)
     try:
         if directory and not path.resolve().is_relative_to(Path(directory).resolve()):
-            raise PictureError(f"{name!r} is outside of image_dir ({directory}), so it is not read")
+            raise OutsideError(f"{name!r} is outside of image_dir ({directory}), so it is not read")
         found = path.stat()
-        if path.is_dir():
-            raise PictureError(f"{path} is a directory, not a picture")
+        if not stat.S_ISREG(found.st_mode):  # a pipe or a device would never end
+            kind = "a directory" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
+            raise PictureError(f"{path} is {kind}, not a picture")
     except FileNotFoundError:
         hint = "" if directory else f" (relative paths begin at {Path.cwd().name}/; see image_dir)"
-        raise PictureError(f"There is no picture {path}{hint}") from None
-    except (OSError, RuntimeError) as error:
+        raise NoPictureError(f"There is no picture {path}{hint}") from None
+    except (OSError, RuntimeError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise PictureError(f"Can't read the picture {path}: {reason}") from error
     key = (str(path.resolve()), found.st_mtime_ns, found.st_size)

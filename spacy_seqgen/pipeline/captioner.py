@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from spacy.util import logger
 from spacy.vocab import Vocab
 from thinc.api import Model
 
-from ..captions import Caption, get_caption_texts, get_image, set_captions, set_seen
+from ..captions import Caption, get_image, get_true_captions, set_captions, set_seen
 from ..generation import GenerationOptions
 from ..models.captioning import CaptionBatch
 from ..models.shim import get_shim
@@ -114,7 +115,7 @@ class ImageCaptioner(GeneratingPipe):
         RAISES (ValueError): If the training data has no captions, or no pictures.
         """
         validate_get_examples(get_examples, "ImageCaptioner.initialize")
-        docs = [eg.reference for eg in get_examples() if get_caption_texts(eg.reference)]
+        docs = [eg.reference for eg in get_examples() if get_true_captions(eg.reference)]
         if not docs:
             raise ValueError(
                 f"'{self.name}' can't be trained: no Doc of the training data has a caption "
@@ -127,7 +128,7 @@ class ImageCaptioner(GeneratingPipe):
         if vocabulary:
             self.vocabulary.from_dict(vocabulary)
         else:
-            texts = [text for doc in docs for text in get_caption_texts(doc)]
+            texts = [text for doc in docs for text in get_true_captions(doc)]
             self.vocabulary.build(self.vocabulary.count(texts))
         self.make_model()
         self.features.clear()
@@ -138,7 +139,7 @@ class ImageCaptioner(GeneratingPipe):
 
     def can_learn(self, doc: Doc) -> bool:
         """Whether there is a caption."""
-        return any(text.strip() for text in get_caption_texts(doc))
+        return bool(get_true_captions(doc))
 
     def learn(self, docs: Sequence[Doc]) -> float:
         """One caption of each picture, any of them. Pictures that can't be read are left
@@ -147,7 +148,7 @@ class ImageCaptioner(GeneratingPipe):
         found = self._read_for_training(docs)
         if not found:
             return 0.0
-        texts = [random.choice(get_caption_texts(doc)) for doc, _ in found]
+        texts = [random.choice(get_true_captions(doc)) for doc, _ in found]
         ids = [self.vocabulary.sample(text).ids for text in texts]
         batch = CaptionBatch(np.stack([picture for _, picture in found]), *pad_targets(ids))
         (row_losses, _), backprop = self.model.begin_update(batch)
@@ -180,7 +181,8 @@ class ImageCaptioner(GeneratingPipe):
 
     def _find_key(self, doc: Doc) -> tuple[Any, ...] | None:
         try:
-            return self.find(doc).key
+            key = self.find(doc).key
+            return key and (*key, self.pictures.size, self.pictures.fit)
         except PictureError:
             return None  # it is said when the picture is read
 
@@ -216,9 +218,11 @@ class ImageCaptioner(GeneratingPipe):
     def set_annotations(self, docs: Iterable[Doc], scores: Sequence[list[Caption]]) -> None:
         for doc, captions in zip(docs, scores, strict=True):
             set_captions(doc, captions)
-            if self.attention:
-                picture = self.find(doc)
-                set_seen(doc, None if picture.key is None else picture.name, self.pictures.fit)
+            image = get_image(doc)
+            path = None
+            if image is None or isinstance(image, str):
+                path = str(Path(self.image_dir, doc.text if image is None else image).resolve())
+            set_seen(doc, path, self.pictures.fit, self.pictures.max_pixels)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Caption a stream of Docs, in order. The pictures of a batch are read while the one
@@ -292,7 +296,7 @@ class ImageCaptioner(GeneratingPipe):
                 (picture, self.vocabulary.encode(text).ids)
                 for doc, picture in self._load(group)
                 if not isinstance(picture, PictureError)
-                for text in get_caption_texts(doc)
+                for text in get_true_captions(doc)
             ]
             for part in util.minibatch(found, self.batch_pictures):
                 pictures, ids = zip(*part, strict=True)

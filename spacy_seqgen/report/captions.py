@@ -1,6 +1,9 @@
 """Pictures with their captions, and where the captioner looked."""
 
+from collections.abc import Sequence
 from typing import Any
+
+from spacy.tokens import Doc
 
 from ..captions import get_caption_texts
 from ..visualize.captions import render_caption, render_sheet
@@ -31,18 +34,27 @@ def _caption(run: Run, name: str) -> list[Block]:
     examples = run.dev_examples(_SHEET)
     if not examples:
         return [Text("There are no pictures in the development data.", absent=True)]
-    kept = pipe.attention
+    blocks: list[Block] = []
+
+    def skip(name: str, pipe: Any, docs: Sequence[Doc], error: Exception) -> None:
+        blocks.append(Text(f"Left out: {error}", absent=True))
+
+    pairs = ((example.predicted, get_caption_texts(example.reference)) for example in examples)
+    kept, handler = pipe.attention, run.nlp.default_error_handler
     pipe.attention = True
+    run.nlp.set_error_handler(skip)  # type: ignore[arg-type]
     try:
-        docs = list(run.nlp.pipe(example.predicted for example in examples))
+        rows = list(run.nlp.pipe(pairs, as_tuples=True))
     finally:
         pipe.attention = kept
-    rows = [(doc, get_caption_texts(eg.reference)) for doc, eg in zip(docs, examples, strict=True)]
+        run.nlp.set_error_handler(handler)
+    if not rows:
+        return blocks
     sheet = "; ".join(f"{doc.text}: {doc._.caption} ({' / '.join(gold)})" for doc, gold in rows)
-    blocks: list[Block] = [Marked(render_sheet(rows), sheet)]
+    blocks.append(Marked(render_sheet(rows), sheet))
     if run.config["components"][name]["model"].get("attention") == "none":
         return [*blocks, Text("It has no attention: it sees the picture as a whole.")]
     blocks.append(Text("The brighter a part, the more it looked there for the word."))
-    for doc in docs[:_MAPS]:
+    for doc, _ in rows[:_MAPS]:
         blocks.append(Marked(render_caption(doc, side=120), f"{doc.text}: {doc._.caption}"))
     return blocks

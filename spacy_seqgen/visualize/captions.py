@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc
 
+from ..caption_scores import is_right
 from ..captions import Caption, get_captions, get_image, get_seen
-from ..pictures import Picture, PictureSettings, find_picture
+from ..pictures import Picture, PictureError, PictureSettings, find_picture
 from ..pictures.reading import read_picture
 
 _DARK = 0.25  # how much of the light is left where the decoder did not look
@@ -37,11 +38,13 @@ def show_picture(doc: Doc, side: int) -> Any:
     RAISES (PictureError): If it can't be read.
     """
     seen, image = get_seen(doc), get_image(doc)
+    path = seen.pop("path")
     if image is not None and not isinstance(image, str):
         picture = Picture(f"The picture of the Doc {doc.text[:60]!r}", image)
     else:
-        picture = find_picture(seen["path"] or image or doc.text)
-    return PictureSettings(size=side, fit=seen["fit"]).to_size(read_picture(picture))
+        picture = find_picture(path or image or doc.text)
+    settings = PictureSettings(size=side, **seen)
+    return settings.to_size(read_picture(picture, settings.max_pixels))
 
 
 def overlay(image: Any, weights: np.ndarray) -> Any:
@@ -76,7 +79,8 @@ def render_caption(doc: Doc, *, side: int = 160) -> str:
 
 
 def render_sheet(rows: list[tuple[Doc, list[str]]], *, side: int = 96) -> str:
-    """A contact sheet: pictures with their captions, green if right and red if wrong.
+    """A contact sheet: pictures with their captions, green if right and red if wrong. Where
+    a picture can't be read any more, it says so.
 
     rows (list[tuple[Doc, list[str]]]): Docs and their true captions; where there are none,
         nobody can tell.
@@ -87,19 +91,23 @@ def render_sheet(rows: list[tuple[Doc, list[str]]], *, side: int = 96) -> str:
         text = doc._.caption or ""
         mark, note = "", ""
         if gold:
-            mark = "right" if text in gold else "wrong"
+            mark = "right" if is_right(text, gold) else "wrong"
             note = "" if mark == "right" else f"<br><small>{html.escape(gold[0])}</small>"
         title = html.escape(doc.text)
+        try:
+            source = _source(show_picture(doc, side))
+            shown = f'<img alt="" title="{title}" style="margin: auto" src="{source}">'
+        except PictureError as error:  # gone since it was captioned
+            shown = f'<small title="{title}">{html.escape(str(error))}</small>'
         label = f'<span class="{mark}">{html.escape(text)}</span>{note}'
         parts.append(
-            f'<figure style="width: {max(side, 120)}px"><img alt="" title="{title}" '
-            f'style="margin: auto" src="{_source(show_picture(doc, side))}">'
+            f'<figure style="width: {max(side, 120)}px">{shown}'
             f"<figcaption>{label}</figcaption></figure>"
         )
     known = [(doc, gold) for doc, gold in rows if gold]
     head = ""
     if known:
-        right = sum(doc._.caption in gold for doc, gold in known)
+        right = sum(is_right(doc._.caption or "", gold) for doc, gold in known)
         head = f"<p>{right} of {len(known)} captions are right ({right / len(known):.1%}).</p>"
     return f'<div class="seqgen-captions">{head}<div>{"".join(parts)}</div></div>'
 

@@ -1,6 +1,13 @@
 import json
+import shutil
 
 import pytest
+import spacy
+
+from spacy_seqgen.caption_scores import is_right
+from spacy_seqgen.report import captions
+from spacy_seqgen.report.blocks import Marked, Text
+from spacy_seqgen.report.inputs import Inputs
 
 from ..pipeline.test_captioner import make_nlp, make_pictures
 from .test_translate import run
@@ -33,8 +40,47 @@ def test_rows(folder, tmp_path):
     rows = [json.loads(line) for line in output.read_text().splitlines()]
     assert len(rows) == 2
     for row in rows:
-        assert row["right"] == (row["caption"] in row["captions"])
+        assert row["right"] == is_right(row["caption"], row["captions"])
         assert row["meta"]["candidates"][0]["text"] == row["caption"]
+
+
+def test_true_captions_of_each_line_and_of_a_folder(folder, tmp_path):
+    path = str(folder / "pictures" / "red-blue.png")
+    rows = [json.dumps({"image": path, "captions": [text]}) for text in ("one", "two")]
+    (tmp_path / "twice.jsonl").write_text("\n".join(rows))
+    output = tmp_path / "out.jsonl"
+    run("caption", folder / "model", tmp_path / "twice.jsonl", "-o", output)
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [row["captions"] for row in rows] == [["one"], ["two"]]
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(path, pictures / name)
+    (pictures / "a.txt").write_text("a sidecar\n\n")
+    run("caption", folder / "model", pictures, "-o", output)
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [row.get("captions") for row in rows] == [["a sidecar"], None]
+
+
+def test_report_without_what_is_damaged(folder, tmp_path):
+    pictures = tmp_path / "pictures"
+    shutil.copytree(folder / "pictures", pictures)
+    (pictures / "green-red.png").write_bytes(b"no picture")
+    rows = [
+        json.dumps({"image": str(pictures / f"{name}.png"), "caption": name})
+        for name in ("red-blue", "green-red", "red-red")
+    ]
+    (tmp_path / "dev.jsonl").write_text("\n".join(rows))
+    nlp = spacy.load(folder / "model")
+    corpus = {"@readers": "spacy-seqgen.image_captions.v1", "path": str(tmp_path / "dev.jsonl")}
+    nlp.config = nlp.config.merge({"corpora": {"dev": corpus}})
+    (tmp_path / "run").mkdir()
+    nlp.to_disk(tmp_path / "run" / "model-best")
+    blocks = captions.build(Inputs(tmp_path / "run", tmp_path / "metrics"))
+    texts = [block.text for block in blocks if isinstance(block, Text)]
+    assert "green-red.png" in texts[0] and "Left out" in texts[0]
+    sheet = next(block for block in blocks if isinstance(block, Marked))
+    assert sheet.html.count("<img ") == 2 and "of 2 captions" in sheet.html
 
 
 def test_contact_sheet(folder, tmp_path):

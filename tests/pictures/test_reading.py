@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import zlib
 
@@ -6,9 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spacy_seqgen.pictures import Picture, PictureError, PictureSettings, find_picture, read_picture
+from spacy_seqgen.pictures import (
+    Picture,
+    PictureError,
+    PictureSettings,
+    find_picture,
+    read_picture,
+    reading,
+)
 from spacy_seqgen.pictures.augmenting import Augmenter
 from spacy_seqgen.pictures.loading import read_ahead
+from spacy_seqgen.pictures.reading import MOST_PIXELS
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 128, 0), (255, 255, 255)
 
@@ -40,6 +49,12 @@ def image(mode="RGB", color=RED, size=(8, 6)):
         (encoded(image("CMYK", (0, 255, 255, 0)), "TIFF"), RED),
         (encoded(image("I;16", 32896)), (128, 128, 128)),
         (encoded(image("P", 0), transparency=0), WHITE),
+        (image("I", 32896), (128, 128, 128)),
+        (image("I;16", 200), (1, 1, 1)),  # dark, but not black
+        (image("F", 0.5), (128, 128, 128)),
+        (encoded(image("I;16", 200), transparency=200), WHITE),
+        (image("RGBA", (255, 0, 0, 0)).convert("RGBa"), WHITE),
+        (image("LA", (0, 0)).convert("La"), WHITE),
         (image(), RED),
         (np.full((6, 8, 3), RED, dtype=np.uint8), RED),
         (np.full((6, 8), 0.5, dtype=np.float32), (128, 128, 128)),
@@ -87,6 +102,9 @@ def huge_png(side=30_000):
         (huge_png(), "max_pixels"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', "SVG, which is not supported"),
         (b'<?xml version="1.0"?>\n<svg></svg>', "SVG, which is not supported"),
+        (encoded(image(size=(16, 16)), "ICO"), "no picture of a known kind"),
+        (image(size=(0, 5)), "no pixels"),
+        (np.zeros((8000, 8000), np.bool_), "max_pixels"),
         (np.zeros((3, 4, 5), np.uint8), "shape"),
         (np.zeros((0, 4), np.uint8), "shape"),
         (np.zeros((4, 4), np.int32), "uint8"),
@@ -112,6 +130,26 @@ def test_other_shapes(fit, color):
     found = PictureSettings(size=20, fit=fit).load(wide)
     assert tuple(found[:, 0, 10]) == color
     assert tuple(found[:, 10, 10]) == RED
+
+
+def test_large_jpeg_files_are_decoded_at_a_part_of_their_size():
+    data = encoded(image(size=(4096, 2048)), "JPEG")
+    assert read(data).size == (2048, 1024)
+    assert read(data, size=2000).size == (4096, 2048)  # no less than is needed
+    mine = Image.open(io.BytesIO(data))
+    assert read(mine).size == mine.size == (4096, 2048)
+    assert MOST_PIXELS == 2 * Image.MAX_IMAGE_PIXELS
+
+
+def test_only_files_and_not_any_size(tmp_path, monkeypatch):
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.png")
+        with pytest.raises(PictureError, match=r"pipe\.png is a pipe, socket or device"):
+            find_picture("pipe.png", tmp_path)
+    (tmp_path / "a.png").write_bytes(encoded(image()))
+    monkeypatch.setattr(reading, "MOST_BYTES", 10)
+    with pytest.raises(PictureError, match=r"a\.png has .* more than the limit of 10"):
+        read_picture(find_picture("a.png", tmp_path))
 
 
 def test_names(tmp_path, monkeypatch):
@@ -140,6 +178,7 @@ def test_names(tmp_path, monkeypatch):
         ("data:image/png;base64,AAAA", "not fetched"),
         ("a\0b", "null character"),
         ("x" * 5000, "Can't read"),
+        ("\ud800.png", "Can't read"),
     ],
 )
 def test_bad_names(name, message):
@@ -168,7 +207,9 @@ def test_impossible_augmentation(setting):
         Augmenter(**setting)
 
 
-@pytest.mark.parametrize("setting", [{"size": 0}, {"fit": "no"}, {"workers": 0}])
+@pytest.mark.parametrize(
+    "setting", [{"size": 0}, {"fit": "no"}, {"workers": 0}, {"max_pixels": MOST_PIXELS + 1}]
+)
 def test_impossible_settings(setting):
     with pytest.raises(ValueError, match=next(iter(setting))):
         PictureSettings(**setting)

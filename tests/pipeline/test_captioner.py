@@ -1,4 +1,7 @@
+import io
+import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +14,8 @@ from thinc.api import fix_random_seed
 from spacy_seqgen.captions import Caption
 from spacy_seqgen.image_captions import create_image_captions_reader
 from spacy_seqgen.models.shim import get_shim
-from spacy_seqgen.pictures import PictureError, find_picture
+from spacy_seqgen.pictures import Picture, PictureError, PictureSettings, find_picture, read_picture
+from spacy_seqgen.visualize.captions import render_sheet, show_picture
 
 COLORS = {"red": (220, 30, 30), "green": (30, 170, 40), "blue": (30, 60, 220), "white": (250,) * 3}
 
@@ -152,6 +156,26 @@ def test_pictures_from_memory(nlp, captions):
     assert doc._.image is None
 
 
+def test_what_is_stored_is_what_is_read(nlp):
+    """Turned as EXIF says and with all 16 bits; a damaged one fails when it is captioned."""
+    image = Image.new("RGB", (8, 4), COLORS["red"])
+    image.getexif()[0x0112] = 6
+    doc = nlp.make_doc("x")
+    for content in (image, Image.new("I;16", (4, 8), 32896)):
+        doc._.image = content
+        copy = Doc(nlp.vocab).from_bytes(doc.to_bytes())
+        expected = np.asarray(read_picture(Picture("it", content)))
+        assert expected.shape == (8, 4, 3)
+        np.testing.assert_array_equal(copy._.image, expected)
+    file = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(file, "PNG")
+    doc._.image = Image.open(io.BytesIO(file.getvalue()[:300]))
+    copy = Doc(nlp.vocab).from_bytes(doc.to_bytes())
+    copy = Doc(nlp.vocab).from_bytes(copy.to_bytes())
+    with pytest.raises(PictureError, match=r"picture of the Doc 'x' was not stored.*be decoded"):
+        nlp(copy)
+
+
 def test_pictures_in_memory_can_be_learned(captions):
     nlp = make_nlp(captions)
     reference = nlp.make_doc("x")
@@ -191,6 +215,28 @@ def test_image_dir(trained_bytes, captions, tmp_path):
         nlp(str(tmp_path / "other.png"))
 
 
+def test_what_was_looked_at_is_shown(nlp, tmp_path, monkeypatch):
+    """With image_dir and without attention; not another picture of that name."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("RGB", (32, 16), COLORS["red"]).save(folder / "a.png")
+    Image.new("RGB", (16, 16), COLORS["blue"]).save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    pipe = nlp.get_pipe("image_captioner")
+    pipe.image_dir, pipe.attention = "photos", False
+    pipe.pictures = PictureSettings(size=16, fit="pad", max_pixels=600)
+    doc = nlp("a.png")
+    monkeypatch.chdir(folder.parent.parent)
+    shown = show_picture(doc, 16)
+    assert shown.getpixel((8, 8)) == COLORS["red"]
+    assert shown.getpixel((8, 0)) == (255, 255, 255)  # filled up
+    Image.new("RGB", (32, 32)).save(folder / "a.png")
+    with pytest.raises(PictureError, match="max_pixels"):
+        show_picture(doc, 16)
+    (folder / "a.png").unlink()
+    assert "There is no picture" in render_sheet([(doc, ["red"])])
+
+
 def test_training_leaves_out_what_it_can_not_read(captions, caplog, tmp_path):
     nlp = make_nlp(captions)
     examples = make_examples(nlp, {str(tmp_path / "gone.png"): ["red"], **captions})
@@ -208,6 +254,38 @@ def test_one_of_several_captions_is_learned_at_a_time(captions, monkeypatch):
     several = {path: [*texts, "another caption"] for path, texts in captions.items()}
     nlp.update(make_examples(nlp, several))
     assert "another caption" in seen and len(seen) > 2
+
+
+def test_blank_captions_are_not_learned(captions, monkeypatch):
+    nlp = make_nlp(captions)
+    pipe, seen = nlp.get_pipe("image_captioner"), set()
+    sample = pipe.vocabulary.sample
+    monkeypatch.setattr(pipe.vocabulary, "sample", lambda text: seen.add(text) or sample(text))
+    nlp.update(make_examples(nlp, {path: [" ", "one", ""] for path in captions}))
+    assert seen == {"one"}
+
+
+def test_features_are_those_of_a_size_and_fit(captions):
+    nlp = make_nlp(captions)
+    pipe, doc = nlp.get_pipe("image_captioner"), nlp.make_doc(next(iter(captions)))
+    keys = set()
+    for settings in ({"size": 16}, {"size": 32}, {"size": 16, "fit": "pad"}):
+        pipe.pictures = PictureSettings(**settings)
+        keys.add(pipe._find_key(doc))
+    assert len(keys) == 3
+
+
+def test_a_reader_and_a_captioner_of_one_folder(nlp, captions, tmp_path, monkeypatch):
+    folder = Path(next(iter(captions))).parent
+    rows = [{"image": Path(path).name, "captions": texts} for path, texts in captions.items()]
+    path = folder / "t.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows[:3])))
+    monkeypatch.chdir(folder.parent)
+    nlp.get_pipe("image_captioner").image_dir = folder.name
+    examples = list(create_image_captions_reader(f"{folder.name}/t.jsonl")(nlp))
+    assert len(examples) == 3
+    assert nlp.evaluate(examples)["caption_exact_match"] > 0
+    nlp.update(examples, sgd=nlp.create_optimizer())
 
 
 def test_nothing_to_learn(captions, tmp_path):

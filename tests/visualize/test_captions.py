@@ -44,7 +44,7 @@ def test_figure(tmp_path):
 
 
 def test_right_and_wrong_are_marked():
-    sheet = render_sheet([(make_doc(), ["a <b>"]), (make_doc(), ["other"]), (make_doc(), [])])
+    sheet = render_sheet([(make_doc(), ["A <b>"]), (make_doc(), ["other"]), (make_doc(), [])])
     assert "1 of 2 captions are right (50.0%)" in sheet
     assert sheet.count('class="right"') == sheet.count('class="wrong"') == 1
     assert "&lt;i&gt;.png" in sheet and "<i>" not in sheet
