@@ -246,6 +246,30 @@ def test_windows(source):
             Pieces(description["tokenizer"], window=window, stride=stride)
 
 
+def without_specials(**model):
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "[PAD]": 1, "a": 2}, **model))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    return tokenizer
+
+
+def test_a_tokenizer_without_special_symbols():
+    """A window is never empty: nothing could be pooled of it."""
+    pieces = Pieces(without_specials(unk_token="[UNK]").to_str(), window=4, stride=4)
+    assert [ids.tolist() for ids in pieces(["a a", " ", ""]).ids] == [[2, 2], [0], [0]]
+    assert list(pieces.offsets(" ")) == [[(0, 0)]]
+
+
+def test_a_tokenizer_that_reads_nothing():
+    from tokenizers import normalizers
+
+    tokenizer = without_specials(unk_token="[UNK]")
+    tokenizer.normalizer = normalizers.Replace("a", "")
+    with pytest.raises(ValueError, match="makes no pieces of the text 'a'"):
+        Pieces(tokenizer.to_str(), window=4, stride=4)
+
+
 @pytest.mark.parametrize("kind", ["memory", "disk"])
 def test_cache_is_bounded(kind):
     cache = ActivationCache(kind, 0.002)

@@ -1,6 +1,8 @@
 """The text classifier inside of spaCy's own components."""
 
+import copy
 import json
+import pickle
 import shutil
 
 import numpy as np
@@ -205,6 +207,20 @@ def test_gradual_unfreezing(folder):
         nlp.update(make_labelled(nlp), sgd=optimizer)
         frozen.append(get_shim(pipe.model).net.frozen)
     assert frozen == [4, 4, 3, 3, 2, 2, 1, 1, 0, 0]
+
+
+def test_a_schedule_and_copies(folder):
+    """A copy predicts the same; without its schedule it says so, rather than train nothing."""
+    schedule = {"@schedules": "spacy-seqgen.gradual_unfreezing.v1", "every": 1}
+    nlp = make_classifier(folder, encoder={"train_layers": schedule})
+    copied = pickle.loads(pickle.dumps(nlp))
+    nlp.resume_training()  # which copies models
+    assert scores(copied, ["a film"]) == scores(nlp, ["a film"])
+    with pytest.raises(ValueError, match="The schedule of train_layers is not in a copy"):
+        copied.update(make_labelled(copied), sgd=copied.create_optimizer())
+    assert nlp.update(make_labelled(nlp), sgd=nlp.create_optimizer())["textcat"] > 0
+    model = copy.deepcopy(nlp.get_pipe("textcat").model)
+    assert model.attrs["trained_layers"].frozen_parts(0, 3) == 4
 
 
 def test_learning_rates_apart(folder):
