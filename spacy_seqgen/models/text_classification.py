@@ -1,7 +1,7 @@
 """Text classifiers for spaCy's own `textcat` and `textcat_multilabel`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -104,6 +104,9 @@ def build_transformer_textcat(
         raise ValueError(f"dropout must be from 0 to below 1, got {dropout}")
     gradients = ClassGradients(exclusive_classes, label_smoothing, class_weights)
     own = encoder if isinstance(encoder, PretrainedEncoderSettings) else None
+    trained_layers = TrainedLayers(own.train_layers) if own else None
+    if own:  # a schedule can't be copied with the settings
+        own = replace(own, train_layers=None)
     settings = ClassifierSettings(own, pooling, hidden_size, dropout, gradients)
     model: Model = Model(
         "transformer_textcat",
@@ -114,8 +117,8 @@ def build_transformer_textcat(
         attrs={"dropout_rate": 0.0, "settings": settings},
     )
     model._shims = [DescribedShim(settings.make, precision=precision)]
-    if own:
-        model.attrs["trained_layers"] = TrainedLayers(own.train_layers)
+    if trained_layers:
+        model.attrs["trained_layers"] = trained_layers
     return model
 
 
@@ -282,8 +285,8 @@ def _classify(
     def backprop(d_scores: Any) -> None:
         if not is_train:
             raise ValueError("This prediction was made without gradients")
-        gradient = xp2torch(d_scores, device=scores.device) * there
+        gradient = torch.where(there, xp2torch(d_scores, device=scores.device), 0.0)
         backprop_logits(settings.gradients(scores, gradient))
 
-    found: Any = torch2xp(scores * there)
+    found: Any = torch2xp(torch.where(there, scores, 0.0))
     return model.ops.asarray(found), backprop

@@ -202,6 +202,11 @@ class TextClassifier(nn.Module):
 
     # For the bridge
 
+    def weights_replaced(self) -> None:
+        """Let go of what the frozen part computed with other weights."""
+        if self.cache is not None:
+            self.cache.clear()
+
     def set_dropout(self, rate: float) -> None:
         self.head.set_dropout(rate)
 

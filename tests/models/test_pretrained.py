@@ -1,6 +1,7 @@
 """Where encoders come from, and the sentences that say why one can't be had."""
 
 import importlib.util
+import io
 import json
 import shutil
 import sys
@@ -65,6 +66,9 @@ def test_a_package(tmp_path, monkeypatch, source):
     load_pretrained("package:some_weights/model")
     with pytest.raises(PretrainedError, match="has no folder 'other'"):
         find_weights("package:some_weights/other")
+    for inside in ("../..", "../elsewhere", f"/{tmp_path}", "model/../../some_weights_too"):
+        with pytest.raises(PretrainedError, match="leads out of the package 'some_weights'"):
+            find_weights(f"package:some_weights/{inside}")
     for name in ("package:no_such_package/model", "package:../x", "package:"):
         with pytest.raises(PretrainedError, match="There is no installed package"):
             find_weights(name)
@@ -107,6 +111,47 @@ def with_config(**values):
         path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
     return change
+
+
+def with_code(file, kind, names):
+    """A folder that asks for code of its own to be run."""
+
+    def change(folder):
+        flag = folder / "was_run"
+        (folder / "evil.py").write_text(f"open({str(flag)!r}, 'w').close()\n")
+        path = folder / file
+        data = json.loads(path.read_text())
+        path.write_text(json.dumps({**data, **kind, "auto_map": names}))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_code("config.json", {"model_type": "evil"}, {"AutoConfig": "evil.Config"}),
+        with_code(
+            "tokenizer_config.json",
+            {"tokenizer_class": "EvilTokenizer"},
+            {"AutoTokenizer": ["evil.Tokenizer", "evil.Tokenizer"]},
+        ),
+    ],
+)
+def test_code_of_a_folder_is_never_run(folder, change, monkeypatch):
+    change(folder)
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n" * 9))
+    with pytest.raises(PretrainedError, match="Can't load the encoder") as error:
+        load_pretrained(str(folder))
+    assert not (folder / "was_run").exists()
+    assert "\n" not in str(error.value)
+
+
+def test_code_of_a_known_architecture_is_ignored(folder):
+    with_code("config.json", {}, {"AutoModel": "evil.Model", "AutoConfig": "evil.C"})(folder)
+    _, description = load_pretrained(str(folder))
+    assert "auto_map" not in description["config"]
+    build_encoder({**description["config"], "auto_map": {"AutoModel": "evil.Model"}})
+    assert not (folder / "was_run").exists()
 
 
 def gpt(folder):
@@ -199,6 +244,30 @@ def test_windows(source):
     for window, stride in ((6, 5), (2, 1)):
         with pytest.raises(ValueError, match="stride must be from 1"):
             Pieces(description["tokenizer"], window=window, stride=stride)
+
+
+def without_specials(**model):
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "[PAD]": 1, "a": 2}, **model))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    return tokenizer
+
+
+def test_a_tokenizer_without_special_symbols():
+    """A window is never empty: nothing could be pooled of it."""
+    pieces = Pieces(without_specials(unk_token="[UNK]").to_str(), window=4, stride=4)
+    assert [ids.tolist() for ids in pieces(["a a", " ", ""]).ids] == [[2, 2], [0], [0]]
+    assert list(pieces.offsets(" ")) == [[(0, 0)]]
+
+
+def test_a_tokenizer_that_reads_nothing():
+    from tokenizers import normalizers
+
+    tokenizer = without_specials(unk_token="[UNK]")
+    tokenizer.normalizer = normalizers.Replace("a", "")
+    with pytest.raises(ValueError, match="makes no pieces of the text 'a'"):
+        Pieces(tokenizer.to_str(), window=4, stride=4)
 
 
 @pytest.mark.parametrize("kind", ["memory", "disk"])

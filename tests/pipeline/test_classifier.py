@@ -1,5 +1,10 @@
 """The text classifier inside of spaCy's own components."""
 
+import copy
+import json
+import pickle
+import shutil
+
 import numpy as np
 import pytest
 import spacy
@@ -9,6 +14,7 @@ from thinc.api import fix_random_seed
 from torch.nn import functional as F
 
 from spacy_seqgen.models.class_gradients import ClassGradients
+from spacy_seqgen.models.explaining import explain
 from spacy_seqgen.models.shim import get_shim
 from spacy_seqgen.models.text_classification import get_pieces
 from spacy_seqgen.modules.classifier_head import POOLINGS
@@ -171,6 +177,26 @@ def test_cached_training_is_the_same(folder):
             torch.testing.assert_close(other[name], value, atol=1e-5, rtol=1e-4)
 
 
+def test_the_cache_is_of_the_present_weights(folder, tmp_path):
+    """Other weights that are loaded into a pipeline that was trained have other features."""
+    other = make_folder(tmp_path / "other", seed=5)
+    data = make_classifier(other, encoder={"train_layers": 0}).to_bytes()
+    found = []
+    for steps in (0, 2):
+        nlp = make_classifier(folder, encoder={"train_layers": 0})
+        examples = make_labelled(nlp)
+        optimizer = nlp.create_optimizer()
+        for _ in range(steps):
+            nlp.update(examples, sgd=optimizer)
+        nlp.from_bytes(data)
+        optimizer = nlp.create_optimizer()
+        for _ in range(5):
+            nlp.update(examples, sgd=optimizer, drop=0.0)
+        found.append(weights_of(nlp))
+    for name, value in found[0].items():
+        torch.testing.assert_close(found[1][name], value, atol=1e-5, rtol=1e-4)
+
+
 def test_gradual_unfreezing(folder):
     schedule = {"@schedules": "spacy-seqgen.gradual_unfreezing.v1", "every": 2}
     nlp = spacy.blank("en")
@@ -181,6 +207,20 @@ def test_gradual_unfreezing(folder):
         nlp.update(make_labelled(nlp), sgd=optimizer)
         frozen.append(get_shim(pipe.model).net.frozen)
     assert frozen == [4, 4, 3, 3, 2, 2, 1, 1, 0, 0]
+
+
+def test_a_schedule_and_copies(folder):
+    """A copy predicts the same; without its schedule it says so, rather than train nothing."""
+    schedule = {"@schedules": "spacy-seqgen.gradual_unfreezing.v1", "every": 1}
+    nlp = make_classifier(folder, encoder={"train_layers": schedule})
+    copied = pickle.loads(pickle.dumps(nlp))
+    nlp.resume_training()  # which copies models
+    assert scores(copied, ["a film"]) == scores(nlp, ["a film"])
+    with pytest.raises(ValueError, match="The schedule of train_layers is not in a copy"):
+        copied.update(make_labelled(copied), sgd=copied.create_optimizer())
+    assert nlp.update(make_labelled(nlp), sgd=nlp.create_optimizer())["textcat"] > 0
+    model = copy.deepcopy(nlp.get_pipe("textcat").model)
+    assert model.attrs["trained_layers"].frozen_parts(0, 3) == 4
 
 
 def test_learning_rates_apart(folder):
@@ -260,6 +300,28 @@ def test_explanations(folder, method):
         assert len(nlp(text)._.cats_attribution.get("neg", np.zeros(len(text)))) == len(nlp(text))
     copied = spacy.tokens.Doc(nlp.vocab).from_bytes(doc.to_bytes())
     assert (copied._.cats_attribution["neg"] == doc._.cats_attribution["neg"]).all()
+
+
+def test_pieces_that_begin_with_a_space(folder, tmp_path):
+    """Of Metaspace (and ByteLevel untrimmed), the space before a word is in its piece."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    other = shutil.copytree(folder, tmp_path / "encoder")
+    vocabulary = [("[UNK]", 0.0), *(("▁" + word, -1.0) for word in "a good film the".split())]
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=0))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    assert tokenizer.encode("a good").offsets == [(0, 1), (1, 6)]
+    tokenizer.save(str(other / "tokenizer.json"))
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]"}
+    (other / "tokenizer_config.json").write_text(json.dumps(config))
+    nlp = make_classifier(other)
+    model = nlp.get_pipe("textcat").model
+    doc = nlp("a good film")
+    (found,) = explain(model, doc, [1], "gradient")
+    (ids,) = get_pieces(model)([doc.text]).ids
+    pieces = get_shim(model).net.eval().gradients([ids], 1)
+    assert (found != 0).all()
+    np.testing.assert_allclose(found, pieces, atol=1e-6)
 
 
 def test_gradients_of_explanations(folder):
