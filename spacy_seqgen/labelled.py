@@ -229,8 +229,8 @@ def _csv_errors(rows: csv.DictReader, file: Path) -> Iterator[None]:
         yield
     except csv.Error as error:
         raise TextFileError(
-            f"{file}, line {rows.reader.line_num} is not CSV: {error}. Fields have up to {_MAX_FIELD} "
-            "characters; where one is longer, a closing quote may be missing"
+            f"{file}, line {rows.reader.line_num} is not CSV: {error}. Fields have up to "
+            f"{_MAX_FIELD} characters; where one is longer, a closing quote may be missing"
         ) from error
     finally:
         csv.field_size_limit(before)
