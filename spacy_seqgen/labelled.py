@@ -1,5 +1,6 @@
 """Reading texts and their labels (`@readers`)."""
 
+import contextlib
 import csv
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ from spacy.vocab import Vocab
 from .textfiles import TextFileError, find_text_files, read_blocks, read_lines
 
 FORMATS = ("auto", "tsv", "csv", "jsonl", "label_text", "folders", "spacy")
+
+
+_MAX_FIELD = 10_000_000  # characters of a field of CSV
 
 
 class Labelled(NamedTuple):
@@ -200,14 +204,36 @@ def _read_label_text(file: Path) -> Iterator[Labelled]:
 
 def _read_csv(file: Path) -> Iterator[Labelled]:
     rows = csv.DictReader(f"{line}\n" for line in read_lines(file))
-    fields = rows.fieldnames or []
+    with _csv_errors(rows, file):
+        fields = rows.fieldnames or []
     if "text" not in fields or "label" not in fields:
         raise TextFileError(f'{file} needs a first line with "text" and "label", got {fields}')
-    for row in rows:
+    while True:
+        with _csv_errors(rows, file):
+            row = next(rows, None)
+        if row is None:
+            return
         place = f"{file}, line {rows.line_num}"
         if row["text"] is None or not (row["label"] or "").strip():
             raise TextFileError(f"{place} has no text or no label")
         yield Labelled(row["text"].strip(), {row["label"].strip(): 1.0}, place)
+
+
+@contextlib.contextmanager
+def _csv_errors(rows: csv.DictReader, file: Path) -> Iterator[None]:
+    """Longer fields than the csv module lets pass, whose limit is that of the whole process,
+    and errors that name their place."""
+    before = csv.field_size_limit()
+    csv.field_size_limit(max(before, _MAX_FIELD))
+    try:
+        yield
+    except csv.Error as error:
+        raise TextFileError(
+            f"{file}, line {rows.reader.line_num} is not CSV: {error}. Fields have up to "
+            f"{_MAX_FIELD} characters; where one is longer, a closing quote may be missing"
+        ) from error
+    finally:
+        csv.field_size_limit(before)
 
 
 def _read_jsonl(file: Path) -> Iterator[Labelled]:

@@ -1,3 +1,4 @@
+import csv
 import gzip
 import json
 import logging
@@ -7,6 +8,7 @@ import spacy
 from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
+from spacy_seqgen import labelled
 from spacy_seqgen.cli import app
 from spacy_seqgen.labelled import create_text_classification_reader, read_labelled
 from spacy_seqgen.textfiles import TextFileError
@@ -138,3 +140,17 @@ def test_convert(tmp_path):
 def test_long_numbers_are_labels(tmp_path):
     path = write(tmp_path / "a.jsonl", json.dumps({"text": "a", "label": 3}))
     assert [item.cats for item in read_labelled(path)] == [{"3": 1.0}]
+
+
+def test_long_fields_of_csv(tmp_path, monkeypatch):
+    """Longer ones than Python's csv module takes by itself, with a limit all the same."""
+    before = csv.field_size_limit()
+    long = "good " * 40_000 + "film"
+    file = write(tmp_path / "a.csv", f"text,label\n{long},pos\nbad,neg\n")
+    assert [item.text for item in read_labelled(file)] == [long, "bad"]
+    assert csv.field_size_limit() == before
+    monkeypatch.setattr(labelled, "_MAX_FIELD", before)
+    for text in (f"text,label\n{long},pos\n", f'text,label\n"never closed,pos\n{long},neg\n'):
+        with pytest.raises(TextFileError, match=r"a\.csv, line [23] is not CSV: .*closing quote"):
+            list(read_labelled(write(tmp_path / "a.csv", text)))
+    assert csv.field_size_limit() == before

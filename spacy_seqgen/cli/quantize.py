@@ -15,7 +15,8 @@ def quantize_cli(
 ) -> None:
     """
     Round the weights of text classifiers to 8 bits, for faster predictions on a CPU. The
-    pipeline that is saved is used like the one before, but can't be trained. Example:
+    pipeline that is saved is used like the one before, but can't be trained, and its scores
+    depend a little on the texts that are predicted together. Example:
 
     python -m spacy seqgen quantize training/sentiment/model-best training/sentiment/model-int8
     """

@@ -46,16 +46,16 @@ class ClassGradients:
         scores (Tensor): The probabilities, shape (texts, classes).
         d_scores (Tensor): What spaCy made of them: `scores - truths`, and 0 where
             there is no annotation.
-        RETURNS (Tensor): The gradient of the mean loss of the texts with respect to the
-            logits, of the same shape.
+        RETURNS (Tensor): The gradient of the losses of the texts, added up and divided by
+            their number, with respect to the logits, of the same shape.
         """
         if self.label_smoothing or self.class_weights is not None:
             d_scores = self._full(scores, d_scores)
         return d_scores / len(d_scores)
 
     def _full(self, scores: Tensor, d_scores: Tensor) -> Tensor:
-        # (A score that equals its truth to the last bit looks as if it were missing, and
-        # is as good as learned.)
+        # No difference means that there is no annotation, or that a score is so sure of
+        # its truth that it was rounded to it.
         known = d_scores != 0
         truths = scores - d_scores
         size = scores.shape[1] if self.exclusive else 2
@@ -65,5 +65,6 @@ class ClassGradients:
             mass = truths * weights
             d_scores = scores * mass.sum(1, keepdim=True) - mass
             # Exclusive classes have no missing ones: all or nothing.
-            return d_scores * known.any(1, keepdim=True)
+            return d_scores * (known | (scores == 1)).any(1, keepdim=True)
+        known |= (scores == 0) | (scores == 1)
         return (scores * (weights * truths + 1 - truths) - weights * truths) * known

@@ -14,6 +14,11 @@ from torch import nn
 _WAYS = (
     "Give a folder, a name on the hub, or package:NAME/FOLDER for one inside an installed package"
 )
+# Of a config: what says where it came from, and what would have more packages or code loaded.
+_NOT_KEPT = (
+    *("_name_or_path", "architectures", "transformers_version", "auto_map"),
+    *("quantization_config", "attn_implementation", "_attn_implementation"),
+)
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,8 @@ def load_pretrained(name: str, *, allow_pickle: bool = False) -> tuple[Any, dict
     _check_folder(name, place, allow_pickle)
     with _explained(name):
         config = AutoConfig.from_pretrained(place, trust_remote_code=False)
+        config._attn_implementation = None
+        config.__dict__.pop("quantization_config", None)
     check_architecture(config, name)
     with _explained(name), _quiet():
         model, info = AutoModel.from_pretrained(
@@ -136,11 +143,11 @@ def build_encoder(config: dict[str, Any]) -> nn.Module:
     RAISES (PretrainedError): If the config is of no encoder.
     """
     AutoConfig, AutoModel = _classes("AutoConfig", "AutoModel")
-    known = {key: value for key, value in config.items() if key != "model_type"}
+    known = {key: value for key, value in config.items() if key not in ("model_type", *_NOT_KEPT)}
     with _explained("saved in the pipeline"):
         made = AutoConfig.for_model(config.get("model_type", ""), **known)
-    check_architecture(made, "saved in the pipeline")
-    return _without_pooler(AutoModel.from_config(made, trust_remote_code=False))
+        check_architecture(made, "saved in the pipeline")
+        return _without_pooler(AutoModel.from_config(made, trust_remote_code=False))
 
 
 def _classes(*names: str) -> list[Any]:
@@ -241,9 +248,7 @@ def _load_tokenizer(name: str, place: str) -> str:
 
 def _plain(config: Any) -> dict[str, Any]:
     data = json.loads(config.to_json_string(use_diff=False))
-    for key in ("_name_or_path", "auto_map", "architectures", "transformers_version"):
-        data.pop(key, None)
-    return data
+    return {key: value for key, value in data.items() if key not in _NOT_KEPT}
 
 
 def _without_pooler(model: nn.Module) -> nn.Module:
@@ -258,10 +263,12 @@ def _without_pooler(model: nn.Module) -> nn.Module:
 def _explained(name: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, PretrainedError):
-            raise
+    except PretrainedError:
+        raise
+    except Exception as error:  # of any kind: tokenizers raise bare ones
         reason = str(error).strip().split("\n")[0]
+        if not isinstance(error, OSError | ValueError | RuntimeError | SafetensorError):
+            reason = f"{type(error).__name__}: {reason}"
         if isinstance(error, OSError) and not Path(name).exists() and ":" not in name:
             reason = "it is neither a folder nor in the local cache, and the hub does not give it"
             reason += _offline()

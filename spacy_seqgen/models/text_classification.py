@@ -285,8 +285,8 @@ def _classify(
     def backprop(d_scores: Any) -> None:
         if not is_train:
             raise ValueError("This prediction was made without gradients")
-        gradient = torch.where(there, xp2torch(d_scores, device=scores.device), 0.0)
-        backprop_logits(settings.gradients(scores, gradient))
+        gradient = settings.gradients(scores, xp2torch(d_scores, device=scores.device))
+        backprop_logits(torch.where(there, gradient, 0.0))
 
     found: Any = torch2xp(torch.where(there, scores, 0.0))
     return model.ops.asarray(found), backprop

@@ -63,7 +63,8 @@ def forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[list[Flo
     ops: Any = model.ops
     table: Any = model.get_param("E")
     sizes = [len(doc) for doc in docs]
-    rows = ops.asarray1i(np.concatenate([_rows(doc, len(table)) for doc in docs]))
+    hashed = len(table) == model.attrs["rows"]
+    rows = ops.asarray1i(np.concatenate([_rows(doc, len(table), hashed) for doc in docs]))
     found = ops.unflatten(table[rows], ops.asarray1i(sizes))
 
     def backprop(gradients: list[Floats2d]) -> list[Doc]:
@@ -76,12 +77,21 @@ def forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[list[Flo
     return found, backprop
 
 
-def _rows(doc: Doc, size: int) -> np.ndarray:
-    """The row of each token: of the word as it is, or else in lower case."""
+def _rows(doc: Doc, size: int, hashed: bool) -> np.ndarray:
+    """The row of each token: of the word as it is, or else in lower case.
+
+    hashed (bool): Whether the table may be one that words share.
+    RAISES (ValueError): If the pipeline has no longer as many vectors as in training.
+    """
     keys = doc.to_array([ORTH, LOWER]).astype("uint64")
     vectors = doc.vocab.vectors
     if vectors.shape[0] + 1 == size:
         known = vectors.key2row
         pairs = keys.tolist()
         return np.array([known.get(a, known.get(b, -1)) + 1 for a, b in pairs], dtype="int32")
+    if not hashed:
+        raise ValueError(
+            f"WordVectors.v1 was trained with {size - 1} vectors, but the pipeline has "
+            f"{vectors.shape[0]}: load the vectors it was trained with, or train it again"
+        )
     return (keys[:, 1] % np.uint64(size)).astype("int32").reshape(-1)

@@ -154,6 +154,16 @@ def test_code_of_a_known_architecture_is_ignored(folder):
     assert not (folder / "was_run").exists()
 
 
+def test_settings_that_would_load_more_are_ignored(folder):
+    more = {"quantization_config": {"quant_method": "awq"}, "_attn_implementation": "a/kernel"}
+    with_config(**more)(folder)
+    _, description = load_pretrained(str(folder))
+    assert not description["config"].keys() & more.keys()
+    build_encoder({**description["config"], **more})
+    with pytest.raises(PretrainedError, match="'saved in the pipeline'"):
+        build_encoder({**description["config"], "num_attention_heads": 0})
+
+
 def gpt(folder):
     from transformers import GPT2Config
 
@@ -179,6 +189,9 @@ def t5(folder):
         (gpt, "architecture 'gpt2', which is no encoder"),
         (t5, "architecture 't5', which is no encoder"),
         (with_config(is_decoder=True), "architecture 'bert', which is no encoder"),
+        (with_config(num_attention_heads=0), "Can't load the encoder .*ZeroDivisionError"),
+        (with_config(hidden_size="a"), "Can't load the encoder"),
+        (lambda f: (f / "tokenizer.json").write_text("{}"), "Can't load the encoder"),
         (lambda f: (f / "config.json").write_text("{"), "Can't load the encoder"),
         (lambda f: (f / "model.safetensors").write_bytes(b"123"), "Can't load the encoder"),
     ],

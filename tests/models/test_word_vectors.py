@@ -57,6 +57,13 @@ def test_words_are_looked_up_in_lower_case_too():
     assert found.tolist() == [[1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1], [0] * 4]
 
 
+def test_vectors_of_another_number():
+    nlp, _, _ = make()
+    nlp.vocab.vectors = Vectors(data=np.ones((7, 4), dtype="f"))
+    with pytest.raises(ValueError, match="trained with 4 vectors, but the pipeline has 7"):
+        nlp("a good film")
+
+
 def test_sizes():
     build = registry.architectures.get("spacy-seqgen.WordVectors.v1")
     for wrong in ({"width": 0}, {"width": 3, "rows": 0}):

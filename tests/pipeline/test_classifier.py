@@ -122,6 +122,25 @@ def test_gradients_of_other_classes(smoothing, weights):
     torch.testing.assert_close(made, expected, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_scores_that_are_rounded_to_their_truth_are_smoothed(exclusive):
+    logits = torch.tensor([[200.0, -200.0], [-150.0, 150.0], [0.5, -200.0]], requires_grad=True)
+    gold = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    if exclusive:
+        loss = F.cross_entropy(logits, gold, label_smoothing=0.2, reduction="sum")
+        scores = logits.detach().softmax(1)
+    else:
+        smooth = gold * 0.8 + 0.1
+        loss = F.binary_cross_entropy_with_logits(logits, smooth, reduction="sum")
+        scores = logits.detach().sigmoid()
+    assert ((scores - gold)[:2] == 0).all()
+    made = ClassGradients(exclusive, 0.2, None)(scores, scores - gold)
+    torch.testing.assert_close(made, gradient_of(loss, logits) / 3)
+    assert not ClassGradients(exclusive, 0.2, None)(
+        torch.full((1, 2), 0.5), torch.zeros(1, 2)
+    ).any()
+
+
 @pytest.mark.parametrize("factory", ["textcat", "textcat_multilabel"])
 def test_an_update_makes_the_gradients_of_cross_entropy(folder, factory):
     nlp = make_classifier(folder, factory=factory, dropout=0.0, encoder={"dropout": 0.0})
