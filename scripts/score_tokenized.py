@@ -11,6 +11,7 @@ et al. 2017 (https://arxiv.org/abs/1707.04481). sacrebleu's own tokenisation, wh
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import spacy
 import srsly
@@ -39,7 +40,13 @@ def tokenized_bleu(found: Sequence[str], gold: Sequence[str], lang: str) -> tupl
     return score.score, str(bleu.get_signature())
 
 
-def main(model: Path, source: Path, target: Path, lang: str, output: Path | None = None) -> None:
+def main(
+    model: Path,
+    source: Path,
+    target: Path,
+    lang: Annotated[str, typer.Option(help="Language of the translations, as in de")],
+    output: Path | None = None,
+) -> None:
     """SOURCE and TARGET have a sentence on each line. OUTPUT, if given, is a JSON file to add the
     score to."""
     pairs = list(read_pairs(source, target))

@@ -36,3 +36,14 @@ def test_french_apostrophes_end_words(script):
     for precision in precisions:
         expected *= precision**0.25
     assert score == pytest.approx(100 * expected)
+
+
+def test_the_workflow_calls_it_as_it_is(script):
+    """`--lang` is an option, not an argument."""
+    import typer
+    from typer.testing import CliRunner
+
+    app = typer.Typer()
+    app.command()(script.main)
+    done = CliRunner().invoke(app, ["model", "source", "target", "--lang", "de"])
+    assert done.exit_code == 1, done.output  # 2 would be: the options are not these
