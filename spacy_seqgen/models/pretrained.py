@@ -3,7 +3,7 @@
 import contextlib
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from torch import nn
 _WAYS = (
     "Give a folder, a name on the hub, or package:NAME/FOLDER for one inside an installed package"
 )
-# Of a config: what says where it came from, and what would have more packages or code loaded.
+# Of a config: what says where it came from, what would have more packages or code loaded, the
+# names of classes, and what the weights were saved in: they are float32 here.
 _NOT_KEPT = (
     *("_name_or_path", "architectures", "transformers_version", "auto_map"),
     *("quantization_config", "attn_implementation", "_attn_implementation"),
+    *("id2label", "label2id", "label_names", "torch_dtype", "dtype"),
 )
 
 
@@ -97,12 +99,16 @@ def make_pretrained_encoder(
     )
 
 
+# Takes a config and a name; gives the config to use, and raises PretrainedError.
+Check = Callable[[Any, str], Any]
+
+
 class PretrainedError(ValueError):
     """An encoder that can't be had. The message says why, and what to do."""
 
 
 def load_pretrained(name: str, *, allow_pickle: bool = False) -> tuple[Any, dict[str, Any]]:
-    """Load an encoder.
+    """Load an encoder of texts.
 
     name (str), allow_pickle (bool): See `make_pretrained_encoder`.
     RETURNS (tuple[nn.Module, dict]): The model, and what `build_encoder` and `Pieces` need
@@ -110,14 +116,30 @@ def load_pretrained(name: str, *, allow_pickle: bool = False) -> tuple[Any, dict
     RAISES (PretrainedError): If there is none, or it is of another kind.
     """
     place = find_weights(name)
+    model, config = load_model(name, place, check_architecture, allow_pickle=allow_pickle)
+    return model, {"config": config, "tokenizer": _load_tokenizer(name, place)}
+
+
+def load_model(
+    name: str, place: str, check: Check, *, allow_pickle: bool | None = None
+) -> tuple[Any, dict[str, Any]]:
+    """Load a model of the transformers library, in float32 and without code of its own.
+
+    name (str): For messages.
+    place (str): A folder, or a name on the hub.
+    check (Check): Says whether it is of the right kind.
+    allow_pickle (bool | None): Read weights that are no safetensors too. None for never.
+    RETURNS (tuple[nn.Module, dict]): The model, and the config for `build_encoder`.
+    RAISES (PretrainedError): If there is none, or it is of another kind.
+    """
     AutoConfig, AutoModel = _classes("AutoConfig", "AutoModel")
     _check_folder(name, place, allow_pickle)
-    with _explained(name):
+    with explained(name):
         config = AutoConfig.from_pretrained(place, trust_remote_code=False)
+        config = check(config, name)
         config._attn_implementation = None
         config.__dict__.pop("quantization_config", None)
-    check_architecture(config, name)
-    with _explained(name), _quiet():
+    with explained(name), _quiet():
         model, info = AutoModel.from_pretrained(
             place,
             config=config,
@@ -133,20 +155,21 @@ def load_pretrained(name: str, *, allow_pickle: bool = False) -> tuple[Any, dict
             f"{', '.join(map(str, [*missing, *info['mismatched_keys']][:3]))} are missing or of "
             "another shape"
         )
-    tokenizer = _load_tokenizer(name, place)
-    return _without_pooler(model), {"config": _plain(config), "tokenizer": tokenizer}
+    return _without_pooler(model), _plain(config)
 
 
-def build_encoder(config: dict[str, Any]) -> nn.Module:
-    """An encoder with random weights, from the config that `load_pretrained` returned.
+def build_encoder(config: dict[str, Any], check: Check | None = None) -> nn.Module:
+    """An encoder with random weights, from the config that was kept of it.
 
+    check (Check | None): Says whether it is of the right kind; None for one of texts.
     RAISES (PretrainedError): If the config is of no encoder.
     """
     AutoConfig, AutoModel = _classes("AutoConfig", "AutoModel")
     known = {key: value for key, value in config.items() if key not in ("model_type", *_NOT_KEPT)}
-    with _explained("saved in the pipeline"):
+    name = "saved in the pipeline"
+    with explained(name):
         made = AutoConfig.for_model(config.get("model_type", ""), **known)
-        check_architecture(made, "saved in the pipeline")
+        made = (check or check_architecture)(made, name)
         return _without_pooler(AutoModel.from_config(made, trust_remote_code=False))
 
 
@@ -201,8 +224,11 @@ def find_weights(name: str) -> str:
     return name
 
 
-def check_architecture(config: Any, name: str) -> None:
-    """RAISES (PretrainedError): If a config is not of an encoder."""
+def check_architecture(config: Any, name: str) -> Any:
+    """The same config.
+
+    RAISES (PretrainedError): If it is not of an encoder.
+    """
     from transformers import AutoModelForMaskedLM
 
     is_encoder = type(config) in AutoModelForMaskedLM._model_mapping.keys()
@@ -211,9 +237,10 @@ def check_architecture(config: Any, name: str) -> None:
             f"{name!r} is of the architecture {config.model_type!r}, which is no encoder. The text "
             "classifier needs one that reads in both directions, such as BERT or RoBERTa"
         )
+    return config
 
 
-def _check_folder(name: str, place: str, allow_pickle: bool) -> None:
+def _check_folder(name: str, place: str, allow_pickle: bool | None) -> None:
     folder = Path(place)
     if not folder.is_dir():
         return
@@ -222,9 +249,10 @@ def _check_folder(name: str, place: str, allow_pickle: bool) -> None:
     pickles = sorted(item.name for item in folder.glob("*.bin"))
     if not list(folder.glob("*.safetensors")) and not (allow_pickle and pickles):
         if pickles:
+            trust = "" if allow_pickle is None else ", or set allow_pickle = true if you trust them"
             raise PretrainedError(
                 f"The weights of {name!r} are a pickle ({pickles[0]}), which can run any code. "
-                "Convert them to safetensors, or set allow_pickle = true if you trust them"
+                f"Convert them to safetensors{trust}"
             )
         raise PretrainedError(f"{name!r} has no weights (model.safetensors)")
 
@@ -239,7 +267,7 @@ def _load_tokenizer(name: str, place: str) -> str:
             f"{name!r} has no tokenizer (tokenizer.json or a vocabulary file). Save that of the "
             "model there, with tokenizer.save_pretrained"
         )
-    with _explained(name), _quiet():
+    with explained(name), _quiet():
         tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, trust_remote_code=False)
     if not tokenizer.is_fast:
         raise PretrainedError(f"{name!r} has no tokenizer of the tokenizers library")
@@ -253,14 +281,16 @@ def _plain(config: Any) -> dict[str, Any]:
 
 def _without_pooler(model: nn.Module) -> nn.Module:
     """BERT's own layer above the first position, made for guessing whether sentences follow
-    each other, is not used."""
-    if getattr(model, "pooler", None) is not None:
+    each other, and the like of vision models, are not used."""
+    pooler = getattr(model, "pooler", None)
+    if isinstance(pooler, nn.Module) and any(True for _ in pooler.parameters()):
         model.pooler = None  # type: ignore[assignment]
     return model.eval()
 
 
 @contextlib.contextmanager
-def _explained(name: str) -> Iterator[None]:
+def explained(name: str) -> Iterator[None]:
+    """Make one sentence, a `PretrainedError`, of whatever goes wrong with an encoder."""
     try:
         yield
     except PretrainedError:
@@ -271,11 +301,12 @@ def _explained(name: str) -> Iterator[None]:
             reason = f"{type(error).__name__}: {reason}"
         if isinstance(error, OSError) and not Path(name).exists() and ":" not in name:
             reason = "it is neither a folder nor in the local cache, and the hub does not give it"
-            reason += _offline()
+            reason += why_no_hub()
         raise PretrainedError(f"Can't load the encoder {name!r}: {reason}. {_WAYS}") from error
 
 
-def _offline() -> str:
+def why_no_hub() -> str:
+    """Why the hub gives nothing, for messages."""
     from huggingface_hub import constants
 
     return " (HF_HUB_OFFLINE is set)" if constants.HF_HUB_OFFLINE else " (or can't be reached)"

@@ -15,7 +15,8 @@ class TorchSettings:
     """What is fixed when a model is configured.
 
     make (Callable): Makes the module from its numbers of symbols: of the input, if it has
-        an input of its own, and of the output.
+        an input of its own, and of the output; and from the attribute "description" of the
+        model, if there is one.
     precision (str): What training computes in.
     dropout (float | None): A rate of the model's own; None takes `[training] dropout`.
     """
@@ -50,7 +51,8 @@ def make_torch_model(
 
 def init(model: Model, X: Any = None, Y: Any = None) -> None:
     settings: TorchSettings = model.attrs["settings"]
-    net = settings.make(*(model.get_dim(name) for name in model.dim_names))
+    known = {key: model.attrs[key] for key in ("description",) if key in model.attrs}
+    net = settings.make(*(model.get_dim(name) for name in model.dim_names), **known)
     model._shims = [TorchShim(net, precision=settings.precision)]
 
 

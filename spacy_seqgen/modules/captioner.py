@@ -89,6 +89,10 @@ class AttentiveCaptioner(Seq2Seq):
     def embeddings(self) -> dict[str, nn.Embedding]:
         return {"target": self.decoder.embedding}
 
+    def with_dropout(self) -> nn.Module:
+        """Not the image encoder: one that was trained before has rates of its own."""
+        return self.decoder
+
     def encode(self, pixels: Tensor) -> Tensor:
         """Shape (batch, 3, height, width), uint8, to (batch, width, rows, columns)."""
         return self.encoder(pixels)

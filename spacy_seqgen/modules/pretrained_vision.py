@@ -1,56 +1,81 @@
 """Image encoders that were trained before, on other pictures."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from .image_encoders import ImageEncoder
 
+Colour = tuple[float, float, float]
+
 
 class PretrainedEncoder(ImageEncoder):
-    """Some layers of a network, from the pixels on.
+    """An encoder of some layers, the first of which training leaves as they are, the means
+    of their norms included.
 
-    layers (nn.Sequential): The layers: (batch, 3, height, width) to (batch, width,
-        rows, columns).
-    train_from (int | None): The first layer that training changes; None changes none. Those
-        before it are as at the beginning, the means of their norms included.
+    width (int): Of the features.
+    count (int): Number of layers.
+    train_from (int | None): The first layer that training changes; None changes none.
     rate_factor (float): Of the learning rate, for the layers that training changes.
     mean, std (tuple[float, float, float]): As for every `ImageEncoder`.
     """
 
-    layers: nn.Sequential
-
     def __init__(
         self,
-        layers: nn.Sequential,
+        width: int,
+        count: int,
         *,
         train_from: int | None,
         rate_factor: float,
-        mean: tuple[float, float, float],
-        std: tuple[float, float, float],
+        mean: Colour,
+        std: Colour,
     ):
         super().__init__(mean, std)
-        count = len(layers)
+        self.width = width
         self.first = count if train_from is None else train_from
         if not 0 <= self.first <= count:
             raise ValueError(f"train_from must be from 0 to {count} or null, got {train_from}")
-        self.layers = layers
         self.rate_factor = rate_factor
         self.frozen = self.first == count
-        for layer in list(layers)[: self.first]:
-            layer.requires_grad_(False)
-        with torch.no_grad():
-            self.width = layers.eval()(torch.zeros(1, 3, 64, 64)).shape[1]
-        layers.train()
+        self._fixed: list[nn.Module] = []
+
+    def fix(self, modules: Iterable[nn.Module]) -> None:
+        """Have training leave modules as they are; what they consist of is not meant."""
+        self._fixed = list(modules)
+        for module in self._fixed:
+            for parameter in module.parameters(recurse=False):
+                parameter.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "PretrainedEncoder":
         super().train(mode)
-        for layer in list(self.layers)[: self.first]:
-            layer.eval()
+        for module in self._fixed:
+            module.training = False
         return self
 
     def learn_rate_factors(self) -> dict[str, float]:
         """By what the learning rate is multiplied for each parameter."""
         return {name: self.rate_factor for name, _ in self.named_parameters()}
+
+
+class LayeredEncoder(PretrainedEncoder):
+    """Some layers of a network, from the pixels on.
+
+    layers (nn.Sequential): The layers: (batch, 3, height, width) to (batch, width, rows,
+        columns).
+    settings (Any): As for every `PretrainedEncoder`.
+    """
+
+    layers: nn.Sequential
+
+    def __init__(self, layers: nn.Sequential, **settings: Any):
+        with torch.no_grad():
+            width = layers.eval()(torch.zeros(1, 3, 64, 64)).shape[1]
+        super().__init__(width, len(layers), **settings)
+        self.layers = layers
+        self.fix(part for layer in list(layers)[: self.first] for part in layer.modules())
+        self.train()
 
     def encode(self, pixels: Tensor) -> Tensor:
         with torch.no_grad():

@@ -91,8 +91,12 @@ class Seq2Seq(nn.Module):
         """Those of the "source" and the "target"."""
         raise NotImplementedError
 
+    def with_dropout(self) -> nn.Module:
+        """The part that `set_dropout` is about."""
+        return self
+
     def set_dropout(self, rate: float) -> None:
-        for module in self.modules():
+        for module in self.with_dropout().modules():
             if isinstance(module, nn.Dropout):
                 module.p = rate
             elif isinstance(module, nn.RNNBase):

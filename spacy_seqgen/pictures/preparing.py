@@ -10,6 +10,7 @@ from .reading import MOST_PIXELS, read_picture
 from .sources import Picture
 
 FITS = ("crop", "pad", "stretch")
+RESAMPLINGS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class PictureSettings:
 
     size (int): Height and width that all are brought to, in pixels.
     fit (str): How: "crop" cuts off what is longer, "pad" adds white, "stretch" does neither.
+    resample (str): The filter of Pillow's that makes new pixels of the old ones.
     max_pixels (int): Larger pictures are refused. No more than Pillow decodes: 178,956,970.
     workers (int): Threads that read and decode.
     augmenter (Augmenter | None): What training does to pictures.
@@ -28,6 +30,7 @@ class PictureSettings:
     max_pixels: int = 50_000_000
     workers: int = 2
     augmenter: Augmenter | None = None
+    resample: str = "bicubic"
 
     def __post_init__(self) -> None:
         for name in ("size", "max_pixels", "workers"):
@@ -40,6 +43,14 @@ class PictureSettings:
             )
         if self.fit not in FITS:
             raise ValueError(f"fit must be one of {', '.join(FITS)}, got {self.fit!r}")
+        if self.resample not in RESAMPLINGS:
+            known = ", ".join(RESAMPLINGS)
+            raise ValueError(f"resample must be one of {known}, got {self.resample!r}")
+
+    @property
+    def shape(self) -> tuple[int, str, str]:
+        """All that says how a picture is brought to size."""
+        return self.size, self.fit, self.resample
 
     def load(self, picture: Picture, seed: str | None = None) -> np.ndarray:
         """Read a picture and bring it to size.
@@ -61,7 +72,7 @@ class PictureSettings:
 
         if image.size == (self.size, self.size):
             return image
-        target, method = (self.size, self.size), Image.Resampling.BICUBIC
+        target, method = (self.size, self.size), Image.Resampling[self.resample.upper()]
         if self.fit == "crop":
             return ImageOps.fit(image, target, method)
         if self.fit == "pad":
@@ -75,6 +86,7 @@ def make_pictures(
     max_pixels: int = 50_000_000,
     workers: int = 2,
     augmenter: Augmenter | None = None,
+    resample: str = "bicubic",
 ) -> PictureSettings:
     """Registered as `spacy-seqgen.Pictures.v1` (`@misc`). See `PictureSettings`."""
-    return PictureSettings(size, fit, max_pixels, workers, augmenter)
+    return PictureSettings(size, fit, max_pixels, workers, augmenter, resample)

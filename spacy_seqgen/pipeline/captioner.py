@@ -79,6 +79,7 @@ class ImageCaptioner(GeneratingPipe):
 
     def make_model(self) -> None:
         self.model.set_dim("nO", len(self.vocabulary), force=True)
+        self.model.attrs["description"] = self.cfg.get("encoder") or {}
         self.model.initialize()
 
     def _load_model(self, data: bytes, source: str) -> None:
@@ -130,11 +131,12 @@ class ImageCaptioner(GeneratingPipe):
         else:
             texts = [text for doc in docs for text in get_true_captions(doc)]
             self.vocabulary.build(self.vocabulary.count(texts))
+        load = self.model.attrs["encoder"].load
+        self.cfg["encoder"], weights = load(self.pictures.size) if load else ({}, {})
         self.make_model()
         self.features.clear()
-        encoder = self.model.attrs["encoder"]
-        if encoder.load is not None:
-            encoder.load(get_shim(self.model).net.encoder)
+        if weights:
+            get_shim(self.model).net.encoder.load_state_dict(weights)
         self._is_training = True
 
     def can_learn(self, doc: Doc) -> bool:
@@ -182,7 +184,7 @@ class ImageCaptioner(GeneratingPipe):
     def _find_key(self, doc: Doc) -> tuple[Any, ...] | None:
         try:
             key = self.find(doc).key
-            return key and (*key, self.pictures.size, self.pictures.fit)
+            return key and (*key, *self.pictures.shape)
         except PictureError:
             return None  # it is said when the picture is read
 

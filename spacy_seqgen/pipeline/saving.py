@@ -85,11 +85,11 @@ class VocabularyPipe(TrainablePipe):
             raise ValueError(f"Can't load '{self.name}': {source} is damaged: {error}") from error
 
     def _load_model(self, data: bytes, source: str) -> None:
-        # What the config says of the model counts, not what the file does.
-        attrs = [dict(node.attrs) for node in self.model.walk()]
         try:
             if all(vocabulary.is_built for vocabulary in self.vocabularies.values()):
                 self.make_model()
+            # What the config says of the model counts, not what the file does.
+            attrs = [dict(node.attrs) for node in self.model.walk()]
             _check_parts(self.model, data)
             self.model.from_bytes(data)
             for node, values in zip(self.model.walk(), attrs, strict=True):

