@@ -40,6 +40,7 @@ def load_vision(
     if mean is None or std is None:
         found = _read_colours(name, place, config)
         mean, std = mean or found[0], std or found[1]
+    mean, std = check_colours(mean, std)
     description = {"config": config, "mean": list(mean), "std": list(std), "width": 1}
     encoder = _wrap(model, description, layers=layers, train_from=train_from, factor=factor)
     description["width"] = _try(encoder, size, name)
@@ -178,7 +179,8 @@ def check_colours(mean: Any, std: Any) -> tuple[Colour, Colour]:
             raise ValueError(f"{key} must be three numbers, got {values!r}")
     if not all(abs(item) < 1e6 for item in mean) or not all(1e-6 < item < 1e6 for item in std):
         raise ValueError(f"mean must be finite and std above 0, got {mean} and {std}")
-    return tuple(mean), tuple(std)
+    red, green, blue = map(float, mean)
+    return (red, green, blue), (float(std[0]), float(std[1]), float(std[2]))
 
 
 def _fetch_colours(name: str, place: str) -> Path | None:
