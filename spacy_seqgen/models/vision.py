@@ -11,7 +11,14 @@ from torch import Tensor
 
 from ..modules.pretrained_vision import Colour
 from ..modules.transformers_vision import TransformersEncoder
-from .pretrained import PretrainedError, build_encoder, find_weights, load_model, why_no_hub
+from .pretrained import (
+    PretrainedError,
+    build_encoder,
+    explained,
+    find_weights,
+    load_model,
+    why_no_hub,
+)
 
 _COLOURS = "preprocessor_config.json"
 IMAGENET: tuple[Colour, Colour] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean, deviation
@@ -36,7 +43,12 @@ def load_vision(
         pictures of that size.
     """
     place = _find(name)
-    model, config = load_model(name, place, check_vision)
+    loaded, config = load_model(name, place, check_vision)
+    with explained(name):
+        # Made from the config, as from a saved pipeline: buffers that timm does not save are
+        # empty in a model that transformers has loaded.
+        model = build_encoder(config, check_vision)
+        model.load_state_dict(loaded.state_dict())
     if mean is None or std is None:
         found = _read_colours(name, place, config)
         mean, std = mean or found[0], std or found[1]
@@ -112,16 +124,19 @@ def check_vision(config: Any, name: str) -> Any:
 
 
 def _check_timm(config: Any, name: str) -> None:
-    """RAISES (PretrainedError): If timm would read more than the name of an architecture."""
+    """Have timm make an architecture, and nothing else.
+
+    RAISES (PretrainedError): If it does not know it.
+    """
     timm = _timm(name)
     config.do_pooling = False
     architecture = str(getattr(config, "architecture", None))
     if not timm.is_model(architecture) or ":" in architecture or "/" in architecture:
         raise PretrainedError(f"timm knows no architecture {architecture!r} ({name!r})")
-    known = inspect.signature(timm.create_model).parameters
-    refused = sorted(known.keys() & (config.model_args or {}).keys())
-    if refused:
-        raise PretrainedError(f"The model_args of {name!r} may not hold {', '.join(refused)}")
+    # What is meant for the making of all models could have files read.
+    left_out = {*inspect.signature(timm.create_model).parameters, "num_classes"}
+    given = config.model_args or {}
+    config.model_args = {key: value for key, value in given.items() if key not in left_out}
 
 
 def _timm(name: str) -> Any:
@@ -137,7 +152,9 @@ def _find(name: str) -> str:
     if not name.startswith("timm:"):
         return find_weights(name)
     wanted = name.removeprefix("timm:")
-    found = _timm(name).get_pretrained_cfg(wanted, allow_unregistered=False)
+    timm = _timm(name)
+    with explained(name):
+        found = timm.get_pretrained_cfg(wanted, allow_unregistered=False)
     if found is None or not found.hf_hub_id:
         raise PretrainedError(f"timm has no weights {wanted!r} on the hub")
     tag = f".{found.tag}" if found.tag else ""

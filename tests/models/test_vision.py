@@ -276,7 +276,7 @@ def test_names_that_are_not_there(name, monkeypatch):
     monkeypatch.setattr(hub, "_is_offline_mode", True)
     with pytest.raises(PretrainedError):
         load(name)
-    with pytest.raises(PretrainedError, match="not in the local cache.*: set mean and std"):
+    with pytest.raises(PretrainedError, match=r"not in the local cache.*: set mean and std"):
         vision._fetch_colours(name, "some-one/no-such-model")
 
 
