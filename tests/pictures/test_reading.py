@@ -124,6 +124,17 @@ def test_one_pixel():
     assert (found[0] == 255).all() and (found[1:] == 0).all()
 
 
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize(
+    "resample", ["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+)
+def test_filters(fit, resample):
+    values = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    found = PictureSettings(size=4, fit=fit, resample=resample).load(Picture("it", values))
+    expected = Image.fromarray(values).resize((4, 4), Image.Resampling[resample.upper()])
+    np.testing.assert_array_equal(found.transpose(1, 2, 0), np.asarray(expected))
+
+
 @pytest.mark.parametrize("fit,color", [("crop", RED), ("stretch", RED), ("pad", WHITE)])
 def test_other_shapes(fit, color):
     wide = Picture("it", image(size=(40, 10)))
@@ -208,7 +219,14 @@ def test_impossible_augmentation(setting):
 
 
 @pytest.mark.parametrize(
-    "setting", [{"size": 0}, {"fit": "no"}, {"workers": 0}, {"max_pixels": MOST_PIXELS + 1}]
+    "setting",
+    [
+        {"size": 0},
+        {"fit": "no"},
+        {"resample": "no"},
+        {"workers": 0},
+        {"max_pixels": MOST_PIXELS + 1},
+    ],
 )
 def test_impossible_settings(setting):
     with pytest.raises(ValueError, match=next(iter(setting))):
