@@ -77,7 +77,10 @@ def test_a_saved_pipeline_needs_no_folder(kind, tmp_path, captions):  # noqa: F8
         assert written(found, paths) == right
     # It can be trained on, and saved again.
     loaded.update(make_examples(loaded, captions), sgd=loaded.resume_training())
-    assert written(other.from_bytes(loaded.to_bytes()), paths) == written(loaded, paths)
+    learned = net_of(loaded.get_pipe("image_captioner")).state_dict()
+    other.from_bytes(loaded.to_bytes())
+    assert all(torch.equal(v, learned[n]) for n, v in net_of(other_pipe).state_dict().items())
+    assert any(not torch.equal(value, expected[n]) for n, value in learned.items())
 
 
 def test_what_is_saved_of_the_encoder(tmp_path, captions):  # noqa: F811
