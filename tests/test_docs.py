@@ -36,6 +36,11 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf8"), re.M | re.S)
 
 
+def definitions(page):
+    """The blocks that are parts of a module, which registers what configs of the page name."""
+    return [block for block in blocks(page, "python") if block.startswith("# my_package.py\n")]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_python_runs(page, tmp_path, monkeypatch, capsys):
     code = blocks(page, "python")
@@ -64,6 +69,7 @@ def test_python_runs(page, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_configs_name_what_exists(page):
+    exec("\n".join(definitions(page)), {"__name__": "my_package"})
     for block in blocks(page, "ini"):
         config = Config().from_str(add_parents(block), interpolate=False)
         for section in walk(config):
