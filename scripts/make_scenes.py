@@ -37,6 +37,15 @@ class Object:
 
 def main(folder: Path, seed: int = 0, train: int = 6000, others: int = 500) -> None:
     """FOLDER is made; TRAIN pictures to learn from, and OTHERS in each of dev, test, heldout."""
+    try:
+        write_scenes(folder, seed, train, others)
+    except OSError as error:
+        msg.fail(f"Can't write to {folder}: {error.strerror or error}", exits=1)
+    msg.good(f"Drew {train + 3 * others} scenes in {folder}")
+
+
+def write_scenes(folder: Path, seed: int, train: int, others: int) -> None:
+    """RAISES (OSError): If a file can't be written."""
     for name, number in (("train", train), ("dev", others), ("test", others), ("heldout", others)):
         rng = random.Random(f"{seed} {name}")
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -46,7 +55,6 @@ def main(folder: Path, seed: int = 0, train: int = 6000, others: int = 500) -> N
             image.save(folder / file)
             rows.append({"image": file, **row})
         srsly.write_jsonl(folder / f"{name}.jsonl", rows)
-    msg.good(f"Drew {train + 3 * others} scenes in {folder}")
 
 
 def make_scenes(

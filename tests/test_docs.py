@@ -36,25 +36,32 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf8"), re.M | re.S)
 
 
+def definitions(page):
+    """The blocks that are parts of a module, which registers what configs of the page name."""
+    return [block for block in blocks(page, "python") if block.startswith("# my_package.py\n")]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_python_runs(page, tmp_path, monkeypatch, capsys):
     code = blocks(page, "python")
     if not code:
         return
-    pipelines = {
-        "my_lm": make_nlp(generation={"max_length": 10}),
-        "phrasebook": make_translator(attention=True),
-        "scenes": make_captioner(make_pictures(tmp_path / "pictures")),
+    text = "".join(code)
+    makers = {
+        "my_lm": lambda: make_nlp(generation={"max_length": 10}),
+        "phrasebook": lambda: make_translator(attention=True),
+        "scenes": lambda: make_captioner(make_pictures(tmp_path / "pictures")),
+        "sentiment": lambda: make_classifier(make_folder(tmp_path / "encoder")),
     }
-    if "training/sentiment" in "".join(code):
-        pipelines["sentiment"] = make_classifier(make_folder(tmp_path / "encoder"))
     picture = tmp_path / "corpus" / "scenes" / "test" / "00000.png"
-    picture.parent.mkdir(parents=True)
-    picture.write_bytes((tmp_path / "pictures" / "red-blue.png").read_bytes())
-    for name, nlp in pipelines.items():
-        model = tmp_path / "training" / name / "model-best"
-        model.mkdir(parents=True)
-        nlp.to_disk(model)
+    if str(picture.relative_to(tmp_path)) in text:
+        make_pictures(tmp_path / "pictures")
+        picture.parent.mkdir(parents=True)
+        picture.write_bytes((tmp_path / "pictures" / "red-blue.png").read_bytes())
+    for name, make in makers.items():
+        if f"training/{name}/" in text:
+            (tmp_path / "training" / name).mkdir(parents=True)
+            make().to_disk(tmp_path / "training" / name / "model-best")
     monkeypatch.chdir(tmp_path)
     namespace = {}
     for number, block in enumerate(code):
@@ -64,6 +71,7 @@ def test_python_runs(page, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_configs_name_what_exists(page):
+    exec("\n".join(definitions(page)), {"__name__": "my_package"})
     for block in blocks(page, "ini"):
         config = Config().from_str(add_parents(block), interpolate=False)
         for section in walk(config):

@@ -108,6 +108,7 @@ def test_a_failed_asset_is_one_sentence_and_ends_the_workflow(tmp_path):
         ["make_topics.py", "out/topics.txt"],
         ["make_phrasebook.py", "out", "--size", "400"],
         ["split_pairs.py", "pairs.txt", "out"],
+        ["make_scenes.py", "out", "--train", "40", "--others", "1"],
         ["fetch_assets.py", "assets/"],
     ],
     ids=lambda command: command[0],

@@ -49,3 +49,24 @@ def test_another_file_is_refused(archive, tmp_path, capsys, script):
     with pytest.raises(SystemExit):
         script.main(tmp_path / "out", archive.parent)
     assert "another file than expected" in capsys.readouterr().out
+
+
+def test_no_network_is_one_sentence(tmp_path, capsys, monkeypatch, script):
+    class Done:
+        returncode = 1
+        stderr = b"WARNING: Retrying\nERROR: No matching distribution found for vaderSentiment\n"
+
+    monkeypatch.setattr(script.subprocess, "run", lambda *args, **kwargs: Done)
+    with pytest.raises(SystemExit):
+        script.main(tmp_path / "out", tmp_path)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"Can't download {script.PACKAGE}.tar.gz: No matching distribution" in shown
+    assert "Retrying" not in shown
+
+
+def test_a_full_disk_is_one_sentence(archive, tmp_path, capsys, monkeypatch, script):
+    monkeypatch.setattr(script, "fetch", lambda assets: archive)
+    (tmp_path / "out").write_text("a file where the folder should be")
+    with pytest.raises(SystemExit):
+        script.main(tmp_path / "out", tmp_path)
+    assert "Can't write to" in capsys.readouterr().out

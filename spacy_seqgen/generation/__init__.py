@@ -6,6 +6,13 @@ generates here (language models, translators, captioners) goes through `Search`.
 
 from .options import GenerationOptions
 from .results import Hypothesis
-from .search import Search, Symbols, reweight_distribution
+from .search import Search, Symbols, TransformMaker, reweight_distribution
 
-__all__ = ["GenerationOptions", "Hypothesis", "Search", "Symbols", "reweight_distribution"]
+__all__ = [
+    "GenerationOptions",
+    "Hypothesis",
+    "Search",
+    "Symbols",
+    "TransformMaker",
+    "reweight_distribution",
+]

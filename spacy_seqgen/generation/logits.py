@@ -6,7 +6,7 @@ Each is a small object that is called with
     generated  Tensor, shape (rows, steps), int64: what each row has generated so far
 
 and returns new logits of the same shape, with -inf for symbols that may not be chosen.
-To add one of your own, write such an object and put it into the chain.
+Components take one of your own (`transform`): docs/howto/plug_in.md.
 """
 
 from collections.abc import Callable, Sequence
@@ -166,18 +166,22 @@ def allow_end_if_nothing_else(scores: Tensor, end: int) -> Tensor:
 
 
 def make_transforms(
-    options: GenerationOptions, suppress: Sequence[int], end: int
+    options: GenerationOptions,
+    suppress: Sequence[int],
+    end: int,
+    own: Sequence[LogitsTransform] = (),
 ) -> list[LogitsTransform]:
     """The chain that the options ask for, in the customary order: what may not be
-    chosen at all, penalties, temperature, then the filters.
+    chosen at all, transforms of the user's own, penalties, temperature, then the filters.
 
     options (GenerationOptions): The options.
     suppress (Sequence[int]): Symbols never to be generated.
     end (int): The symbol that ends a text; held back until `min_length`.
+    own (Sequence[LogitsTransform]): Others, to come before those of the options.
     RETURNS (list): The transforms; empty if they would only leave out what may not be
         chosen, which a search does in its own, faster way.
     """
-    chain: list[LogitsTransform] = []
+    chain: list[LogitsTransform] = [*own]
     if options.repetition_penalty != 1:
         chain.append(RepetitionPenalty(options.repetition_penalty))
     if options.no_repeat_ngram_size:

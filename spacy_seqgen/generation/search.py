@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .beam import Beam, CoverageFunction
-from .logits import NEVER, make_transforms
+from .logits import NEVER, LogitsTransform, make_transforms
 from .noise import Noise, row_key
 from .options import GenerationOptions
 from .results import Hypothesis
@@ -36,6 +36,10 @@ class Symbols:
     decode: Callable[[Iterable[int]], str]
 
 
+# Makes, for a vocabulary, a transform of your own, which comes before those of the options.
+TransformMaker = Callable[[Symbols], LogitsTransform]
+
+
 class Search:
     """A search with fixed options.
 
@@ -44,6 +48,7 @@ class Search:
     symbols (Symbols): The vocabulary.
     select (SelectFunction): Keeps or repeats some rows of a state of the model.
     coverage (CoverageFunction | None): See `Beam`; used if the options ask for it.
+    transform (TransformMaker | None): Makes a transform to begin the chain with.
     """
 
     def __init__(
@@ -53,13 +58,15 @@ class Search:
         symbols: Symbols,
         select: SelectFunction = select_rows,
         coverage: CoverageFunction | None = None,
+        transform: TransformMaker | None = None,
     ):
         self.options = options
         self.step = step
         self.symbols = symbols
         self.select = select
         self.coverage = coverage
-        self.transforms = make_transforms(options, symbols.suppress, symbols.end)
+        own = [transform(symbols)] if transform else []
+        self.transforms = make_transforms(options, symbols.suppress, symbols.end, own)
         self.stop: StopStrings | None = None
         if options.stop:
             self.stop = StopStrings(options.stop, symbols.texts, symbols.decode, options.min_length)

@@ -1,5 +1,6 @@
 """Models for the `image_captioner`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from thinc.api import Model
 from torch import nn
 
-from ..modules.attention import ATTENTIONS
+from ..modules.attention import find_attention
 from ..modules.captioner import AttentiveCaptioner
 from ..modules.seq2seq import Source
 from .image_encoders import EncoderSettings, build_conv_encoder
@@ -43,7 +44,7 @@ def build_attentive_captioner(
     hidden_size: int = 256,
     num_layers: int = 1,
     cell: str = "lstm",
-    attention: str = "additive",
+    attention: str | Callable = "additive",
     gate: bool = True,
     positions: bool = True,
     input_feeding: bool | None = None,
@@ -64,8 +65,9 @@ def build_attentive_captioner(
     hidden_size (int): Width of the decoder, and of what it attends to.
     num_layers (int): Number of recurrent layers.
     cell (str): "lstm" or "gru".
-    attention (str): "additive" as in the paper, "dot", "general", or "none": then all the
-        decoder knows of the picture is the mean of the grid.
+    attention (str | Callable): "additive" as in the paper, "dot", "general"; "none": then all
+        the decoder knows of the picture is the mean of the grid; or an `AttentionMaker` of
+        your own.
     gate (bool): Let the decoder choose how much of what it sees counts at each step.
     positions (bool): Tell each part of the grid where it is.
     input_feeding (bool | None): Tell the recurrent layers what was seen a step before, as in
@@ -90,9 +92,7 @@ def build_attentive_captioner(
     check_sizes(sizes)
     if cell not in ("lstm", "gru"):
         raise ValueError(f"cell must be 'lstm' or 'gru', got {cell!r}")
-    if attention not in (*ATTENTIONS, "none"):
-        known = [*sorted(ATTENTIONS), "none"]
-        raise ValueError(f"attention must be one of {known}, got {attention!r}")
+    find_attention(attention)
     if input_feeding is None:
         input_feeding = attention != "none"
     if input_feeding and attention == "none":

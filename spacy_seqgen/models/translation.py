@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from thinc.api import Model
 
-from ..modules.attention import ATTENTIONS
+from ..modules.attention import find_attention
 from ..modules.recurrent_seq2seq import RecurrentSeq2Seq
 from ..modules.seq2seq import Source
 from ..vocabularies import BOS, EOS, PAD
@@ -70,7 +70,7 @@ def build_recurrent_seq2seq(
     num_layers: int = 1,
     cell: str = "gru",
     bidirectional: bool = True,
-    attention: str = "additive",
+    attention: str | Callable = "additive",
     input_feeding: bool = False,
     tied: bool = True,
     update_vectors: bool = True,
@@ -88,8 +88,9 @@ def build_recurrent_seq2seq(
     cell (str): "lstm" or "gru".
     bidirectional (bool): Read the source from both ends, each direction with half of
         `hidden_size`.
-    attention (str): "additive" (Bahdanau et al. 2015), "dot" or "general" (Luong et al.
-        2015), or "none": all the decoder knows of the source is the encoder's last state.
+    attention (str | Callable): "additive" (Bahdanau et al. 2015), "dot" or "general" (Luong
+        et al. 2015); "none": all the decoder knows of the source is the encoder's last state;
+        or an `AttentionMaker` of your own.
     input_feeding (bool): Feed what attention found into the decoder's next step. Slower
         in training, which then goes step by step.
     tied (bool): Use the target embeddings as weights of the softmax.
@@ -116,9 +117,7 @@ def build_recurrent_seq2seq(
         raise ValueError(f"hidden_size must be even for a bidirectional encoder, got {hidden_size}")
     if cell not in ("lstm", "gru"):
         raise ValueError(f"cell must be 'lstm' or 'gru', got {cell!r}")
-    if attention not in (*ATTENTIONS, "none"):
-        known = [*sorted(ATTENTIONS), "none"]
-        raise ValueError(f"attention must be one of {known}, got {attention!r}")
+    find_attention(attention)
     if input_feeding and attention == "none":
         raise ValueError('input_feeding needs attention: there is nothing to feed with "none"')
     check_label_smoothing(label_smoothing)

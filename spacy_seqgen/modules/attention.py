@@ -134,3 +134,26 @@ ATTENTIONS: dict[str, type[Attention]] = {
     "dot": DotAttention,
     "general": GeneralAttention,
 }
+
+# Given the width of what is attended to and that of what asks, makes a module: a subclass of
+# `Attention`, or a function.
+AttentionMaker = Callable[[int, int], Attention]
+
+
+def find_attention(attention: str | AttentionMaker) -> AttentionMaker | None:
+    """What makes the attention of a decoder.
+
+    attention (str | AttentionMaker): "additive", "dot", "general", "none", or the maker.
+    RETURNS (AttentionMaker | None): None for "none".
+    RAISES (ValueError): If there is no attention of that name.
+    """
+    if callable(attention):
+        return attention
+    if attention == "none":
+        return None
+    if attention not in ATTENTIONS:
+        known = [*sorted(ATTENTIONS), "none"]
+        raise ValueError(
+            f"attention must be one of {known}, or a block with one of your own, got {attention!r}"
+        )
+    return ATTENTIONS[attention]

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .attention import Memory
+from .attention import AttentionMaker, Memory
 from .image_encoders import ImageEncoder
 from .recurrent_decoder import DecoderState, RecurrentDecoder
 from .recurrent_encoder import Bridge
@@ -35,8 +35,8 @@ class AttentiveCaptioner(Seq2Seq):
     hidden_size (int): Width of the decoder, and of what it attends to.
     num_layers (int): Number of recurrent layers.
     cell (str): "lstm" or "gru".
-    attention (str): "additive", "dot", "general", or "none": then all the decoder knows of
-        the picture is the mean of the grid.
+    attention (str | AttentionMaker): "additive", "dot", "general", what makes one, or "none":
+        then all the decoder knows of the picture is the mean of the grid.
     gate (bool): Whether the decoder decides how much of what it sees counts.
     positions (bool): Tell each part of the grid where it is: add a linear function of its
         coordinates (compare Liu et al. 2018, https://arxiv.org/abs/1807.03247).
@@ -56,7 +56,7 @@ class AttentiveCaptioner(Seq2Seq):
         hidden_size: int,
         num_layers: int = 1,
         cell: str = "lstm",
-        attention: str = "additive",
+        attention: str | AttentionMaker = "additive",
         gate: bool = True,
         positions: bool = True,
         input_feeding: bool = False,

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .attention import AdditiveAttention, Memory, in_parts
+from .attention import ATTENTIONS, AdditiveAttention, Memory, in_parts
 from .recurrent_decoder import DecoderState, RecurrentDecoder
 from .seq2seq import select_memory
 from .tanh import fast_tanh
@@ -176,8 +176,10 @@ def _tanh(values: Tensor) -> Tensor:
 
 
 def make_decoder_steps(decoder: RecurrentDecoder) -> DecoderSteps | None:
-    """Fast steps, or None where they do not apply: on a GPU, and for vocabularies so large
-    that the table would not fit."""
+    """Fast steps, or None where they do not apply: on a GPU, for vocabularies so large that the
+    table would not fit, and for attention that is none of ours, also if it is derived of it."""
+    if decoder.attention is not None and type(decoder.attention) not in ATTENTIONS.values():
+        return None
     weight = decoder.embedding.weight
     size = len(weight) * (len(decoder.rnn.weight_hh_l0) + decoder.rnn.hidden_size)
     if weight.device.type != "cpu" or weight.dtype != torch.float32 or size > _MAX_TABLE:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .attention import ATTENTIONS, Attention, Memory
+from .attention import AttentionMaker, Memory, find_attention
 from .dropout import Dropout
 from .output_layer import OutputLayer
 from .recurrent_encoder import Hidden
@@ -45,7 +45,7 @@ class RecurrentDecoder(nn.Module):
     hidden_size (int): Width of the states.
     num_layers (int): Number of recurrent layers.
     cell (str): "lstm" or "gru".
-    attention (str): "additive", "dot", "general" or "none".
+    attention (str | AttentionMaker): "additive", "dot", "general" or "none", or what makes one.
     input_feeding (bool): Feed the attentional state back (Luong et al., section 3.3).
     tied (bool): Use the embeddings as weights of the softmax.
     """
@@ -58,7 +58,7 @@ class RecurrentDecoder(nn.Module):
         hidden_size: int,
         num_layers: int,
         cell: str,
-        attention: str,
+        attention: str | AttentionMaker,
         input_feeding: bool,
         tied: bool,
     ):
@@ -67,9 +67,8 @@ class RecurrentDecoder(nn.Module):
         self.embedding = embedding
         self.dropout = Dropout(0.0)
         self.input_feeding = input_feeding
-        self.attention: Attention | None = None
-        if attention != "none":
-            self.attention = ATTENTIONS[attention](memory_size, hidden_size)
+        make_attention = find_attention(attention)
+        self.attention = make_attention(memory_size, hidden_size) if make_attention else None
         inputs = width + (hidden_size if input_feeding else 0)
         self.rnn = CELLS[cell](inputs, hidden_size, num_layers, batch_first=True)
         seen = hidden_size + width + (memory_size if self.attention else 0)

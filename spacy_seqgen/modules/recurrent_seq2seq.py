@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .attention import AttentionMaker
 from .decoder_steps import DecoderSteps, make_decoder_steps
 from .recurrent_decoder import DecoderState, RecurrentDecoder
 from .recurrent_encoder import Bridge, RecurrentEncoder
@@ -22,7 +23,7 @@ class RecurrentSeq2Seq(Seq2Seq):
     num_layers (int): Number of recurrent layers, in encoder and decoder.
     cell (str): "lstm" or "gru".
     bidirectional (bool): Read the source from both ends.
-    attention (str): "additive", "dot", "general" or "none".
+    attention (str | AttentionMaker): "additive", "dot", "general" or "none", or what makes one.
     input_feeding (bool): Feed the attentional state into the decoder's next step.
     tied (bool): Use the target embeddings as weights of the softmax.
     label_smoothing (float), pad (int): As for every `Seq2Seq`.
@@ -38,7 +39,7 @@ class RecurrentSeq2Seq(Seq2Seq):
         num_layers: int = 1,
         cell: str = "gru",
         bidirectional: bool = True,
-        attention: str = "additive",
+        attention: str | AttentionMaker = "additive",
         input_feeding: bool = False,
         tied: bool = True,
         label_smoothing: float = 0.1,

@@ -11,7 +11,7 @@ from spacy.training import Example, validate_examples
 from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
 
-from ..generation import GenerationOptions
+from ..generation import GenerationOptions, TransformMaker
 from ..models.shim import get_shim
 from ..outputs import install_extensions
 from ..windows import get_windows
@@ -27,6 +27,7 @@ class GeneratingPipe(VocabularyPipe):
     options (GenerationOptions): How to generate.
     batch_symbols (int): Most symbols computed at once, padding included.
     scorer (Callable | None): How to evaluate.
+    transform (TransformMaker | None): Makes a transform of the logits, of the user's own.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class GeneratingPipe(VocabularyPipe):
         options: GenerationOptions,
         batch_symbols: int,
         scorer: Callable | None,
+        transform: TransformMaker | None = None,
     ):
         if batch_symbols < 1:
             raise ValueError(f"batch_symbols must be 1 or more, got {batch_symbols}")
@@ -47,6 +49,7 @@ class GeneratingPipe(VocabularyPipe):
         self.options = options
         self.batch_symbols = batch_symbols
         self.scorer = scorer
+        self.transform = transform
         self.cfg: dict[str, Any] = {}
         # For loggers, which spaCy tells nothing between evaluations.
         self.learned_characters = 0

@@ -16,7 +16,7 @@ from spacy.vocab import Vocab
 from thinc.api import Model
 
 from ..captions import Caption, get_image, get_true_captions, set_captions, set_seen
-from ..generation import GenerationOptions
+from ..generation import GenerationOptions, TransformMaker
 from ..models.captioning import CaptionBatch
 from ..models.shim import get_shim
 from ..models.translation import pad_targets
@@ -53,12 +53,13 @@ class ImageCaptioner(GeneratingPipe):
         feature_cache: int = 256,
         greedy_evaluation: bool = True,
         scorer: Callable | None = None,
+        transform: TransformMaker | None = None,
     ):
         if batch_pictures < 1:
             raise ValueError(f"batch_pictures must be 1 or more, got {batch_pictures}")
         options = options or GenerationOptions(beam_size=3, max_length=50)
         options.refuse_translator_options()
-        super().__init__(vocab, model, name, options, batch_pictures, scorer)
+        super().__init__(vocab, model, name, options, batch_pictures, scorer, transform)
         self.vocabulary = vocabulary
         self.pictures = pictures or PictureSettings()
         self.image_dir = image_dir
@@ -264,7 +265,12 @@ class ImageCaptioner(GeneratingPipe):
 
     def _caption(self, docs: Sequence[Doc], pictures: Sequence[np.ndarray]) -> list[list[Caption]]:
         captioner = PictureCaptioner(
-            self.model, self.vocabulary, self._options, self.attention, self.batch_pictures
+            self.model,
+            self.vocabulary,
+            self._options,
+            self.attention,
+            self.batch_pictures,
+            self.transform,
         )
         return captioner.caption(pictures, [doc.text for doc in docs])
 

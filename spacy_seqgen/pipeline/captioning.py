@@ -8,7 +8,7 @@ import torch
 from thinc.api import Model
 
 from ..captions import Caption
-from ..generation import GenerationOptions
+from ..generation import GenerationOptions, TransformMaker
 from ..generation.results import Hypothesis
 from ..models.shim import get_shim
 from ..modules.seq2seq import Source
@@ -25,6 +25,7 @@ class PictureCaptioner:
     options (GenerationOptions): How to search.
     attention (bool): Find out where the decoder looked, if the model can tell.
     batch_pictures (int): Most pictures at once, each counted once for every hypothesis.
+    transform (TransformMaker | None): See `Search`.
     """
 
     model: Model
@@ -32,6 +33,7 @@ class PictureCaptioner:
     options: GenerationOptions
     attention: bool
     batch_pictures: int
+    transform: TransformMaker | None = None
 
     def caption(self, pictures: Sequence[np.ndarray], keys: Sequence[str]) -> list[list[Caption]]:
         """
@@ -40,7 +42,7 @@ class PictureCaptioner:
         keys (Sequence[str]): For each a text that stands for it, which keys its randomness.
         RETURNS (list[list[Caption]]): Those of each picture, the best first.
         """
-        self.writer = TextWriter(self.model, self.vocabulary)
+        self.writer = TextWriter(self.model, self.vocabulary, transform=self.transform)
         size = self.batch_pictures
         found: list[list[Caption]] = []
         for first in range(0, len(pictures), size):

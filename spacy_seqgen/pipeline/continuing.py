@@ -5,7 +5,7 @@ from typing import Any
 
 from thinc.api import Model
 
-from ..generation import GenerationOptions, Search, Symbols
+from ..generation import GenerationOptions, Search, Symbols, TransformMaker
 from ..models.shim import get_shim
 from ..outputs import Continuation
 from ..vocabularies import BOS, EOS, PAD, UNK, Vocabulary
@@ -17,14 +17,22 @@ class TextContinuer:
     model (Model[LanguageBatch, Any]): The language model.
     vocabulary (Vocabulary): What its symbols are.
     options (GenerationOptions): How to write.
+    transform (TransformMaker | None): See `Search`.
     RAISES (OptionError): If an option is for translators.
     """
 
-    def __init__(self, model: Model, vocabulary: Vocabulary, options: GenerationOptions):
+    def __init__(
+        self,
+        model: Model,
+        vocabulary: Vocabulary,
+        options: GenerationOptions,
+        transform: TransformMaker | None = None,
+    ):
         options.refuse_translator_options()
         self.model = model
         self.vocabulary = vocabulary
         self.options = options
+        self.transform = transform
 
     @property
     def symbols_per_text(self) -> int:
@@ -72,4 +80,4 @@ class TextContinuer:
         """
         vocabulary = self.vocabulary
         symbols = Symbols(vocabulary.symbols, EOS, (PAD, UNK, BOS), vocabulary.decode)
-        return Search(self.options, step, symbols)
+        return Search(self.options, step, symbols, transform=self.transform)

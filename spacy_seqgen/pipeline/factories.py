@@ -34,6 +34,7 @@ from .translator import Translator
         "generate_text": True,
         "score_text": True,
         "batch_symbols": 32768,
+        "transform": None,
         "scorer": {"@scorers": "spacy-seqgen.language_model_scorer.v1"},
     },
     default_score_weights={
@@ -52,6 +53,7 @@ def make_text_generator(
     generate_text: bool,
     score_text: bool,
     batch_symbols: int,
+    transform: Callable | None,
     scorer: Callable | None,
 ) -> TextGenerator:
     """Make a text generator.
@@ -62,6 +64,7 @@ def make_text_generator(
     generate_text (bool): Whether to continue each Doc.
     score_text (bool): Whether to compute the surprisal of each Doc.
     batch_symbols (int): Most symbols computed at once, padding included.
+    transform (Callable | None): Makes a transform of the logits: docs/howto/plug_in.md.
     scorer (Callable | None): How to evaluate.
     """
     return TextGenerator(
@@ -73,6 +76,7 @@ def make_text_generator(
         generate_text=generate_text,
         score_text=score_text,
         batch_symbols=batch_symbols,
+        transform=transform,
         scorer=scorer,
     )
 
@@ -91,6 +95,7 @@ def make_text_generator(
         "max_characters": 500,
         "batch_symbols": 16384,
         "greedy_evaluation": True,
+        "transform": None,
         "scorer": {"@scorers": "spacy-seqgen.translation_scorer.v1"},
     },
     default_score_weights={
@@ -120,6 +125,7 @@ def make_translator(
     max_characters: int,
     batch_symbols: int,
     greedy_evaluation: bool,
+    transform: Callable | None,
     scorer: Callable | None,
 ) -> Translator:
     """Make a translator.
@@ -137,6 +143,7 @@ def make_translator(
         and each counted once for every hypothesis.
     greedy_evaluation (bool): Translate greedily between the updates of a training, whatever
         `generation` says; from `initialize` or `update` until the pipeline is loaded.
+    transform (Callable | None): Makes a transform of the logits: docs/howto/plug_in.md.
     scorer (Callable | None): How to evaluate.
     """
     return Translator(
@@ -152,6 +159,7 @@ def make_translator(
         max_characters=max_characters,
         batch_symbols=batch_symbols,
         greedy_evaluation=greedy_evaluation,
+        transform=transform,
         scorer=scorer,
     )
 
@@ -172,6 +180,7 @@ def make_translator(
         "batch_pictures": 64,
         "feature_cache": 256,
         "greedy_evaluation": True,
+        "transform": None,
         "scorer": {"@scorers": "spacy-seqgen.caption_scorer.v1"},
     },
     default_score_weights={
@@ -199,6 +208,7 @@ def make_image_captioner(
     batch_pictures: int,
     feature_cache: int,
     greedy_evaluation: bool,
+    transform: Callable | None,
     scorer: Callable | None,
 ) -> ImageCaptioner:
     """Make a captioner of images.
@@ -214,6 +224,7 @@ def make_image_captioner(
         does not learn and pictures are not varied.
     greedy_evaluation (bool): Caption greedily between the updates of a training, whatever
         `generation` says; from `initialize` or `update` until the pipeline is loaded.
+    transform (Callable | None): Makes a transform of the logits: docs/howto/plug_in.md.
     scorer (Callable | None): How to evaluate.
     """
     return ImageCaptioner(
@@ -228,6 +239,7 @@ def make_image_captioner(
         batch_pictures=batch_pictures,
         feature_cache=feature_cache,
         greedy_evaluation=greedy_evaluation,
+        transform=transform,
         scorer=scorer,
     )
 

@@ -13,7 +13,7 @@ from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Model
 
-from ..generation import GenerationOptions
+from ..generation import GenerationOptions, TransformMaker
 from ..generation.sampling import select_rows
 from ..lengths import by_padded_size
 from ..models.shim import get_shim
@@ -56,9 +56,6 @@ class TextGenerator(GeneratingPipe):
     DOCS: docs/text_generator.md
     """
 
-    # What continues texts. A subclass may put one of its own here: docs/howto/plug_in.md.
-    continuer: type[TextContinuer] = TextContinuer
-
     def __init__(
         self,
         vocab: Vocab,
@@ -71,10 +68,11 @@ class TextGenerator(GeneratingPipe):
         score_text: bool = True,
         batch_symbols: int = 32768,
         scorer: Callable | None = None,
+        transform: TransformMaker | None = None,
     ):
         options = options or GenerationOptions()
         options.refuse_translator_options()
-        super().__init__(vocab, model, name, options, batch_symbols, scorer)
+        super().__init__(vocab, model, name, options, batch_symbols, scorer, transform)
         self.vocabulary = vocabulary
         self.generate_text = generate_text
         self.score_text = score_text
@@ -235,7 +233,7 @@ class TextGenerator(GeneratingPipe):
         return list(self.vocabulary.symbols), logits[0].softmax(-1).cpu().numpy()
 
     def _continuer(self, options: GenerationOptions) -> TextContinuer:
-        return self.continuer(self.model, self.vocabulary, options)
+        return TextContinuer(self.model, self.vocabulary, options, self.transform)
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Evaluate. See `spacy_seqgen.scorers`."""

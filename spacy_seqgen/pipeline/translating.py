@@ -9,7 +9,7 @@ import torch
 from spacy.tokens import Span
 from thinc.api import Model
 
-from ..generation import GenerationOptions
+from ..generation import GenerationOptions, TransformMaker
 from ..generation.results import Hypothesis
 from ..lengths import by_padded_size
 from ..models.shim import get_shim
@@ -54,6 +54,7 @@ class SentenceTranslator:
     replace_unknown (bool): Let it write `<unk>`, and put the word there that it looked at.
     lexicon (Mapping[str, str]): What to put there instead.
     batch_symbols (int): Most symbols at once.
+    transform (TransformMaker | None): See `Search`.
     """
 
     model: Model
@@ -63,10 +64,11 @@ class SentenceTranslator:
     replace_unknown: bool
     lexicon: Mapping[str, str]
     batch_symbols: int
+    transform: TransformMaker | None = None
 
     def __post_init__(self) -> None:
         check_attention(self.model, self.replace_unknown, self.options)
-        self.writer = TextWriter(self.model, self.target, self.replace_unknown)
+        self.writer = TextWriter(self.model, self.target, self.replace_unknown, self.transform)
 
     def translate(self, sentences: Sequence[Sentence]) -> list[list[Translation]]:
         """

@@ -13,7 +13,7 @@ from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Model
 
-from ..generation import GenerationOptions
+from ..generation import GenerationOptions, TransformMaker
 from ..lengths import by_padded_size
 from ..models.translation import pad_pairs
 from ..translations import Translation, get_prefix, get_translation, set_translations
@@ -49,11 +49,12 @@ class Translator(GeneratingPipe):
         batch_symbols: int = 16384,
         greedy_evaluation: bool = True,
         scorer: Callable | None = None,
+        transform: TransformMaker | None = None,
     ):
         if max_characters < 0:
             raise ValueError(f"max_characters must be 0 or more, got {max_characters}")
         options = options or GenerationOptions(beam_size=5)
-        super().__init__(vocab, model, name, options, batch_symbols, scorer)
+        super().__init__(vocab, model, name, options, batch_symbols, scorer, transform)
         self.source_vocabulary = source_vocabulary
         self.target_vocabulary = target_vocabulary
         self.attention = attention
@@ -253,6 +254,7 @@ class Translator(GeneratingPipe):
             self.replace_unknown,
             self.lexicon,
             self.batch_symbols,
+            self.transform,
         )
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from thinc.api import Model
 
-from ..generation import GenerationOptions, Search, Symbols
+from ..generation import GenerationOptions, Search, Symbols, TransformMaker
 from ..generation.results import Hypothesis
 from ..models.shim import get_shim
 from ..models.translation import pad_targets
@@ -44,11 +44,19 @@ class TextWriter:
     model (Model): The encoder-decoder.
     vocabulary (Vocabulary): What it writes.
     unknown (bool): Let it write `<unk>`.
+    transform (TransformMaker | None): See `Search`.
     """
 
-    def __init__(self, model: Model, vocabulary: Vocabulary, unknown: bool = False):
+    def __init__(
+        self,
+        model: Model,
+        vocabulary: Vocabulary,
+        unknown: bool = False,
+        transform: TransformMaker | None = None,
+    ):
         self.shim = get_shim(model)
         self.vocabulary = vocabulary
+        self.transform = transform
         self.suppress = (PAD, BOS) if unknown else (PAD, UNK, BOS)
         self._trim: Callable[[str], str] = str
 
@@ -96,6 +104,7 @@ class TextWriter:
                 symbols,
                 select=(coverage or steps).select,
                 coverage=coverage.penalty if coverage else None,
+                transform=self.transform,
             )
             self._trim = search.stop.trim if search.stop else str
             found = search.run(start, keys, limits)
