@@ -11,10 +11,12 @@ COLORS = {
     "black": (40, 40, 40),
 }
 SHAPES = ("circle", "square", "triangle", "diamond", "cross", "ring")
-SIZES = {"small": (10, 12), "big": (18, 20)}  # pixels
+SIZES = {"small": (12, 14), "big": (20, 22)}  # pixels
 COUNTS = ("a", "two", "three")
 # Of each colour a shape, and of each shape a colour, that meet in no picture for training.
 HELD_OUT = frozenset(zip(COLORS, SHAPES, strict=True))
+# How much of the narrower group must be beside the other, or above it, to be called so.
+FACING = 0.5
 # Which end of the one box has to be before which end of the other.
 RELATIONS = {"left of": (2, 0), "right of": (0, 2), "above": (3, 1), "below": (1, 3)}
 
@@ -25,8 +27,8 @@ def describe(objects: list[dict[str, Any]]) -> list[str]:
     if not groups[1]:
         return [name(groups[0][0])]
     found = [relation for relation in RELATIONS if _holds(relation, *groups)]
-    if len(found) != 1:
-        return []  # neither beside each other nor one above the other, or both
+    if len(found) != 1 or _overlap(*groups, axis=int(found[0] in ("left of", "right of"))) < FACING:
+        return []  # neither beside each other nor one above the other, or a bit of both
     (back,) = (relation for relation in RELATIONS if _holds(relation, groups[1], groups[0]))
     one, two = name(groups[0][0]), name(groups[1][0])
     return [f"{one} {found[0]} {two}", f"{two} {back} {one}"]
@@ -44,6 +46,16 @@ def _holds(relation: str, one: list[dict[str, Any]], two: list[dict[str, Any]]) 
     if mine > theirs:
         return max(item["box"][mine] for item in one) < min(item["box"][theirs] for item in two)
     return min(item["box"][mine] for item in one) > max(item["box"][theirs] for item in two)
+
+
+def _overlap(one: list[dict[str, Any]], two: list[dict[str, Any]], axis: int) -> float:
+    """Across (0) or down (1): the share of the narrower group that is where the other is."""
+    ends = [
+        (min(o["box"][axis] for o in group), max(o["box"][axis + 2] for o in group))
+        for group in (one, two)
+    ]
+    shared = min(last for _, last in ends) - max(first for first, _ in ends)
+    return shared / min(last - first for first, last in ends)
 
 
 def find_groups(

@@ -1,33 +1,21 @@
 """Captions with attention over a picture (Xu et al. 2015,
 https://arxiv.org/abs/1502.03044): an image encoder before the decoder of the translator."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .attention import AttentionMaker, Memory
+from .attention import AttentionMaker
 from .image_encoders import ImageEncoder
 from .recurrent_decoder import DecoderState, RecurrentDecoder
 from .recurrent_encoder import Bridge
-from .recurrent_seq2seq import RecurrentSeq2Seq
-from .seq2seq import Seq2Seq, Written, make_embedding
+from .recurrent_writer import RecurrentWriter
+from .seq2seq import Written, make_embedding
+from .transformer_layers import EncoderLayer
+
+CONTEXT_HEADS = 4
 
 
-class GatedDecoder(RecurrentDecoder):
-    """The decoder of the translator, with a gate: at each step it decides how much what it
-    sees counts beside what it has written, beta = sigmoid(w . s) (Xu et al., section
-    4.2.1)."""
-
-    def __init__(self, *args: object, hidden_size: int, **settings: object):
-        super().__init__(*args, hidden_size=hidden_size, **settings)  # type: ignore[arg-type]
-        self.gate = nn.Linear(hidden_size, 1)
-
-    def _attend(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        context, weights = super()._attend(hidden, memory)
-        return torch.sigmoid(self.gate(hidden)) * context, weights
-
-
-class AttentiveCaptioner(Seq2Seq):
+class AttentiveCaptioner(RecurrentWriter):
     """
     encoder (ImageEncoder): Makes a grid of features of a picture.
     target_size (int): Number of symbols.
@@ -40,6 +28,9 @@ class AttentiveCaptioner(Seq2Seq):
     gate (bool): Whether the decoder decides how much of what it sees counts.
     positions (bool): Tell each part of the grid where it is: add a linear function of its
         coordinates (compare Liu et al. 2018, https://arxiv.org/abs/1807.03247).
+    context_layers (int): Layers of self-attention between the parts of the grid. With them
+        a part knows of the others what can't be said of it alone, such as what it is left of
+        (Herdade et al. 2019, https://arxiv.org/abs/1906.05963).
     input_feeding (bool): Tell the recurrent layers what was seen a step before, as Xu et
         al. do.
     doubly_stochastic (float): alpha_c: how much training minds parts of the picture that
@@ -59,6 +50,7 @@ class AttentiveCaptioner(Seq2Seq):
         attention: str | AttentionMaker = "additive",
         gate: bool = True,
         positions: bool = True,
+        context_layers: int = 0,
         input_feeding: bool = False,
         doubly_stochastic: float = 1.0,
         tied: bool = True,
@@ -72,9 +64,9 @@ class AttentiveCaptioner(Seq2Seq):
         self.projection = nn.Linear(encoder.width, hidden_size)
         self.norm = nn.LayerNorm(hidden_size)
         self.place = nn.Linear(2, hidden_size) if positions else None
+        self.context = nn.ModuleList(_make_context(hidden_size) for _ in range(context_layers))
         self.bridge = Bridge(hidden_size, num_layers, 2 if cell == "lstm" else 1)
-        make = GatedDecoder if gate and self.has_attention else RecurrentDecoder
-        self.decoder = make(
+        self.decoder = RecurrentDecoder(
             make_embedding(target_size, embedding_size, pad),
             memory_size=hidden_size,
             hidden_size=hidden_size,
@@ -82,6 +74,7 @@ class AttentiveCaptioner(Seq2Seq):
             cell=cell,
             attention=attention,
             input_feeding=input_feeding,
+            gate=gate,
             tied=tied,
         )
 
@@ -106,18 +99,14 @@ class AttentiveCaptioner(Seq2Seq):
         if self.place is not None:
             # Added, and so not pressed by tanh: "left of" is learned in half as many updates.
             states = states + self.place(_find_places(grid))
+        for layer in self.context:
+            states = layer(states, None)
         mean = states.mean(1, keepdim=True)
         layers = self.decoder.rnn.num_layers
         parts = len(self.bridge.weights) // layers
         first = self.bridge((mean.expand(-1, layers, -1),) * parts)
         mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
         return self.decoder.start(first, states, mask)
-
-    def write(self, state: DecoderState, ids: Tensor, wants_weights: bool = False) -> Written:
-        return self.decoder(state, ids)
-
-    def logits(self, states: Tensor) -> Tensor:
-        return self.decoder.logits(states)
 
     def penalty(self, written: Written, real: Tensor) -> Tensor | None:
         """alpha_c times the mean, over the parts, of (1 - what each got in all steps)^2."""
@@ -126,9 +115,14 @@ class AttentiveCaptioner(Seq2Seq):
         seen = (written.weights * real[:, :, None]).sum(1)
         return self.doubly_stochastic * (1 - seen).square().mean(1)
 
-    @staticmethod
-    def select(state: DecoderState, rows: np.ndarray) -> DecoderState:
-        return RecurrentSeq2Seq.select(state, rows)
+
+def _make_context(width: int) -> EncoderLayer:
+    """A layer that adds nothing at first: the features are learned sooner."""
+    layer = EncoderLayer(width, CONTEXT_HEADS, 2 * width)
+    for last in (layer.attention.output, layer.feed_forward[-1]):
+        for weights in last.parameters():
+            nn.init.zeros_(weights)
+    return layer
 
 
 def _find_places(grid: Tensor) -> Tensor:

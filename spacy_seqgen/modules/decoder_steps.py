@@ -1,4 +1,4 @@
-"""Translating with a recurrent decoder on a CPU, one symbol at a time.
+"""Writing with a recurrent decoder on a CPU, one symbol at a time.
 
 A step of `nn.GRU` on a sequence of length 1 costs several times its arithmetic, and so do
 many small products one after the other. Here
@@ -74,12 +74,17 @@ class DecoderSteps:
         self.table = torch.addmm(bias, decoder.embedding.weight.detach(), weight.t())
         self.w_feed = w_in[:, width:].t().contiguous() if decoder.input_feeding else None
         above = [_weights(rnn, "ih", layer) for layer in range(1, rnn.num_layers)]
-        last = [w_hidden]
+        last, gate = [w_hidden], decoder.gate
         if isinstance(self.attention, AdditiveAttention):
             # tanh(x) = 2 sigmoid(2 x) - 1, and the softmax does not see the -1.
             last.append(self.attention.query.weight.detach() * 2)
             self.energy = self.attention.energy.weight.detach().t() * 2
-        above.append((torch.cat(last), torch.zeros(sum(map(len, last)))))
+        if gate is not None:
+            last.append(gate.weight.detach())
+        bias = torch.zeros(sum(map(len, last)))
+        if gate is not None:
+            bias[-1:] = gate.bias.detach()
+        above.append((torch.cat(last), bias))
         # For each layer the weights, shape (hidden, gates + above), and biases of all that
         # wants its hidden state.
         self.products: list[tuple[Tensor, Tensor]] = []
@@ -118,8 +123,12 @@ class DecoderSteps:
             gates.append(own)
         seen = seen + below[:, : self.hidden]
         if state.memory is not None:
-            query = below[:, self.hidden :] if below.shape[1] > self.hidden else hidden
-            seen = seen + self._attend(query, state.memory)
+            asked = below[:, self.hidden : 2 * self.hidden]
+            query = asked if isinstance(self.attention, AdditiveAttention) else hidden
+            found = self._attend(query, state.memory)
+            if self.decoder.gate is not None:
+                found = found * below[:, -1:].sigmoid()
+            seen = seen + found
         attentional = _tanh(seen)
         logits = self.decoder.output(self.decoder.projection(attentional))
         feed = None if state.feed is None else attentional

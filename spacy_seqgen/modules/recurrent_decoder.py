@@ -47,6 +47,9 @@ class RecurrentDecoder(nn.Module):
     cell (str): "lstm" or "gru".
     attention (str | AttentionMaker): "additive", "dot", "general" or "none", or what makes one.
     input_feeding (bool): Feed the attentional state back (Luong et al., section 3.3).
+    gate (bool): At each step, decide how much what attention found counts beside what was
+        written: multiply the context by beta = sigmoid(w . s) (Xu et al. 2015,
+        https://arxiv.org/abs/1502.03044, section 4.2.1).
     tied (bool): Use the embeddings as weights of the softmax.
     """
 
@@ -61,6 +64,7 @@ class RecurrentDecoder(nn.Module):
         attention: str | AttentionMaker,
         input_feeding: bool,
         tied: bool,
+        gate: bool = False,
     ):
         super().__init__()
         width = embedding.embedding_dim
@@ -69,6 +73,7 @@ class RecurrentDecoder(nn.Module):
         self.input_feeding = input_feeding
         make_attention = find_attention(attention)
         self.attention = make_attention(memory_size, hidden_size) if make_attention else None
+        self.gate = nn.Linear(hidden_size, 1) if gate and self.attention else None
         inputs = width + (hidden_size if input_feeding else 0)
         self.rnn = CELLS[cell](inputs, hidden_size, num_layers, batch_first=True)
         seen = hidden_size + width + (memory_size if self.attention else 0)
@@ -136,4 +141,7 @@ class RecurrentDecoder(nn.Module):
         sentences, rows, time = len(memory.values), *hidden.shape[:2]
         queries = hidden.reshape(sentences, rows // sentences * time, -1)
         context, weights = self.attention(queries, memory)
-        return context.view(rows, time, -1), weights.view(rows, time, -1)
+        context = context.view(rows, time, -1)
+        if self.gate is not None:
+            context = torch.sigmoid(self.gate(hidden)) * context
+        return context, weights.view(rows, time, -1)

@@ -1,20 +1,15 @@
 """An encoder-decoder of recurrent networks, with or without attention."""
 
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from .attention import AttentionMaker
-from .decoder_steps import DecoderSteps, make_decoder_steps
 from .recurrent_decoder import DecoderState, RecurrentDecoder
 from .recurrent_encoder import Bridge, RecurrentEncoder
-from .seq2seq import Seq2Seq, Written, make_embedding, select_memory
+from .recurrent_writer import RecurrentWriter
+from .seq2seq import make_embedding
 
 
-class RecurrentSeq2Seq(Seq2Seq):
+class RecurrentSeq2Seq(RecurrentWriter):
     """
     source_size, target_size (int): Numbers of symbols.
     embedding_size (int): Width of the embeddings.
@@ -66,16 +61,6 @@ class RecurrentSeq2Seq(Seq2Seq):
             tied=tied,
         )
 
-        self._steps: DecoderSteps | None = None
-
-    def train(self, mode: bool = True) -> "RecurrentSeq2Seq":
-        if mode:
-            self._steps = None  # made from the weights, which are about to change
-        return super().train(mode)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_steps": None}
-
     @property
     def embeddings(self) -> dict[str, nn.Embedding]:
         return {"source": self.encoder.embedding, "target": self.decoder.embedding}
@@ -85,24 +70,3 @@ class RecurrentSeq2Seq(Seq2Seq):
     ) -> DecoderState:
         states, last = self.encoder(source, lengths)
         return self.decoder.start(self.bridge(last), states, source != self.pad)
-
-    def write(self, state: DecoderState, ids: Tensor, wants_weights: bool = False) -> Written:
-        return self.decoder(state, ids)
-
-    def logits(self, states: Tensor) -> Tensor:
-        return self.decoder.logits(states)
-
-    def stepper(self) -> tuple[Any, Callable[[Any], Any]]:
-        if self._steps is None:
-            self._steps = make_decoder_steps(self.decoder)
-        return super().stepper() if self._steps is None else (self._steps, self._steps.prepare)
-
-    @staticmethod
-    def select(state: DecoderState, rows: np.ndarray) -> DecoderState:
-        index = torch.from_numpy(rows).to(state.hidden[0].device)
-        hidden = tuple(item.index_select(0, index) for item in state.hidden)
-        feed = None if state.feed is None else state.feed.index_select(0, index)
-        memory = state.memory
-        if memory is not None:
-            memory = select_memory(memory, rows, len(state.hidden[0]))
-        return DecoderState(hidden, feed, memory)

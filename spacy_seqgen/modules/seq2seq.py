@@ -112,13 +112,18 @@ class Seq2Seq(nn.Module):
         """Losses for training.
 
         source (Source): What `start` takes.
-        inputs, targets (Tensor): Shape (batch, time), int64, padded at the end.
+        inputs, targets (Tensor): Shape (batch, time), int64, padded at the end. Several
+            for each source, as many of each and one after the other, if there are more rows
+            than sources.
         teacher_forcing (float): Share of the inputs that are used; the others are
             replaced by what the model predicts when it is given all of them.
         RETURNS (tuple[Tensor, Tensor]): Shape (batch,) both: the loss, label smoothing and
             `penalty` included, and the negative log-likelihood without; both in nats.
         """
         state = self.start(*source)
+        sources = len(source[0])
+        if len(inputs) > sources:
+            state = self.select(state, np.arange(sources).repeat(len(inputs) // sources))
         if teacher_forcing < 1:
             inputs = self._mix(state, inputs, teacher_forcing)
         written = self.write(state, inputs)

@@ -50,6 +50,7 @@ class ImageCaptioner(GeneratingPipe):
         image_dir: str = "",
         attention: bool = False,
         batch_pictures: int = 64,
+        captions_per_picture: int = 1,
         feature_cache: int = 256,
         greedy_evaluation: bool = True,
         scorer: Callable | None = None,
@@ -57,6 +58,8 @@ class ImageCaptioner(GeneratingPipe):
     ):
         if batch_pictures < 1:
             raise ValueError(f"batch_pictures must be 1 or more, got {batch_pictures}")
+        if captions_per_picture < 1:
+            raise ValueError(f"captions_per_picture must be 1 or more, got {captions_per_picture}")
         options = options or GenerationOptions(beam_size=3, max_length=50)
         options.refuse_translator_options()
         super().__init__(vocab, model, name, options, batch_pictures, scorer, transform)
@@ -65,6 +68,7 @@ class ImageCaptioner(GeneratingPipe):
         self.image_dir = image_dir
         self.attention = attention
         self.batch_pictures = batch_pictures
+        self.captions_per_picture = captions_per_picture
         self.features = FeatureCache(feature_cache)
         self.greedy_evaluation = greedy_evaluation
         self._is_training = False
@@ -145,21 +149,26 @@ class ImageCaptioner(GeneratingPipe):
         return bool(get_true_captions(doc))
 
     def learn(self, docs: Sequence[Doc]) -> float:
-        """One caption of each picture, any of them. Pictures that can't be read are left
+        """Some captions of each picture, any of them. Pictures that can't be read are left
         out, with a warning that names them."""
         self._is_training = True
         found = self._read_for_training(docs)
         if not found:
             return 0.0
-        texts = [random.choice(get_true_captions(doc)) for doc, _ in found]
+        texts = [text for doc, _ in found for text in self._choose(get_true_captions(doc))]
         ids = [self.vocabulary.sample(text).ids for text in texts]
         batch = CaptionBatch(np.stack([picture for _, picture in found]), *pad_targets(ids))
         (row_losses, _), backprop = self.model.begin_update(batch)
         total = int((batch.targets != PAD).sum())
         loss = float(row_losses.sum()) / total
         self.check_loss(loss, [doc.text for doc, _ in found])
-        backprop(np.full(len(found), 1 / total, dtype=np.float32))
+        backprop(np.full(len(texts), 1 / total, dtype=np.float32))
         return loss
+
+    def _choose(self, captions: Sequence[str]) -> list[str]:
+        """Some captions of a picture: each at most once more often than any other."""
+        mixed = random.sample(captions, len(captions))
+        return [mixed[n % len(mixed)] for n in range(self.captions_per_picture)]
 
     def _read_for_training(self, docs: Sequence[Doc]) -> list[tuple[Doc, np.ndarray]]:
         """Docs and their pictures, without those that can't be read; or, of an encoder that

@@ -178,6 +178,7 @@ def make_translator(
         "image_dir": "",
         "attention": False,
         "batch_pictures": 64,
+        "captions_per_picture": 1,
         "feature_cache": 256,
         "greedy_evaluation": True,
         "transform": None,
@@ -206,6 +207,7 @@ def make_image_captioner(
     image_dir: str,
     attention: bool,
     batch_pictures: int,
+    captions_per_picture: int,
     feature_cache: int,
     greedy_evaluation: bool,
     transform: Callable | None,
@@ -220,6 +222,8 @@ def make_image_captioner(
     image_dir (str): Where pictures are; those elsewhere are refused. Empty for any place.
     attention (bool): Keep where the decoder looked, for each caption.
     batch_pictures (int): Most pictures computed at once.
+    captions_per_picture (int): Captions of each picture in an update: it is encoded once for
+        all of them. Where it has fewer, some are repeated.
     feature_cache (int): Megabytes for features kept from epoch to epoch, where the encoder
         does not learn and pictures are not varied.
     greedy_evaluation (bool): Caption greedily between the updates of a training, whatever
@@ -237,6 +241,7 @@ def make_image_captioner(
         image_dir=image_dir,
         attention=attention,
         batch_pictures=batch_pictures,
+        captions_per_picture=captions_per_picture,
         feature_cache=feature_cache,
         greedy_evaluation=greedy_evaluation,
         transform=transform,

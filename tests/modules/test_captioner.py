@@ -17,6 +17,7 @@ KINDS = [
     {"input_feeding": True},
     {"attention": "general", "positions": False},
     {"attention": "none"},
+    {"hidden_size": 8, "context_layers": 2},
 ]
 
 
@@ -52,6 +53,21 @@ def test_step_by_step_is_the_same_as_at_once(net, pictures):
     torch.testing.assert_close(torch.stack(found, 1) * (gold != 0), expected, atol=1e-5, rtol=1e-4)
 
 
+def test_fast_steps_are_the_same(net, pictures):
+    ids = np.array([4, 5, 6, 7])
+    with torch.inference_mode():
+        steps, prepare = net.stepper()
+        assert steps is not net
+        slow = net.select(net.start(pictures), np.array([0, 0, 1, 1]))
+        fast = prepare(slow)
+        for rows in ([1, 0, 3, 3], [2, 3]):
+            expected, slow = net.step(slow, ids)
+            found, fast = steps.step(fast, ids)
+            torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+            slow, fast = net.select(slow, np.array(rows)), steps.select(fast, np.array(rows))
+            ids = np.array([5, 8, 4, 6])[: len(rows)]
+
+
 def test_what_was_encoded_before_is_the_same(net, pictures):
     inputs, gold = targets()
     expected, _ = net.read((pictures,), inputs, gold)
@@ -73,7 +89,26 @@ def test_hypotheses_share_a_picture(net, pictures):
     torch.testing.assert_close(logits[1::2], single)
 
 
+def test_context_changes_nothing_at_first(pictures):
+    inputs, gold = targets()
+    plain, with_context = make_net(hidden_size=8), make_net(hidden_size=8, context_layers=1)
+    missing = with_context.load_state_dict(plain.state_dict(), strict=False).missing_keys
+    assert missing and all(name.startswith("context.") for name in missing)
+    expected, _ = plain.read((pictures,), inputs, gold)
+    torch.testing.assert_close(with_context.read((pictures,), inputs, gold)[0], expected)
+
+
+def test_several_captions_of_a_picture_are_as_the_picture_several_times(net, pictures):
+    inputs, gold = targets([*IDS, *IDS])
+    found, _ = net((pictures,), inputs, gold)
+    expected, _ = net((pictures.repeat_interleave(2, 0),), inputs, gold)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
 def test_gradients_reach_every_weight(net, pictures):
+    for name, weights in net.named_parameters():  # those of context are 0 at first
+        if name.startswith("context."):
+            torch.nn.init.normal_(weights, std=0.1)
     net.train()
     loss, _ = net((pictures,), *targets())
     loss.sum().backward()
@@ -203,6 +238,8 @@ def test_efficientnet_is_as_in_its_package():
         (build_attentive_captioner, {"attention": "none", "input_feeding": True}, "input_feeding"),
         (build_attentive_captioner, {"doubly_stochastic": -1.0}, "doubly_stochastic"),
         (build_attentive_captioner, {"hidden_size": 0}, "hidden_size"),
+        (build_attentive_captioner, {"hidden_size": 6, "context_layers": 1}, "context_layers"),
+        (build_attentive_captioner, {"context_layers": -1}, "context_layers"),
         (build_conv_encoder, {"widths": []}, "widths"),
         (build_conv_encoder, {"blocks": 0}, "blocks"),
         (build_pretrained_vision, {"layers": 19}, "layers"),

@@ -256,6 +256,21 @@ def test_one_of_several_captions_is_learned_at_a_time(captions, monkeypatch):
     assert "another caption" in seen and len(seen) > 2
 
 
+def test_several_captions_of_each_picture_in_an_update(captions, monkeypatch):
+    several = {path: ["one", "two", "three"] for path in captions}
+    several[next(iter(captions))] = ["single"]  # is repeated
+    nlp = make_nlp(several, captions_per_picture=2)
+    pipe, seen = nlp.get_pipe("image_captioner"), []
+    sample = pipe.vocabulary.sample
+    monkeypatch.setattr(pipe.vocabulary, "sample", lambda text: seen.append(text) or sample(text))
+    nlp.update(make_examples(nlp, several))
+    pairs = list(zip(seen[::2], seen[1::2], strict=True))
+    assert len(pairs) == len(several) and pairs[0] == ("single", "single")
+    assert all(one != other for one, other in pairs[1:])
+    with pytest.raises(ValueError, match="captions_per_picture"):
+        make_nlp(captions, captions_per_picture=0)
+
+
 def test_blank_captions_are_not_learned(captions, monkeypatch):
     nlp = make_nlp(captions)
     pipe, seen = nlp.get_pipe("image_captioner"), set()
