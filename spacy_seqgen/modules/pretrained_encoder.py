@@ -107,8 +107,10 @@ class PackedBert(PretrainedEncoder):
 
 def _layer(layer: Any, states: Tensor, packing: Packing, first_only: bool) -> Tensor:
     attention = layer.attention.self
-    # Many small products cost a CPU less than padding; each has to be started on a GPU.
-    parts = packing.even_parts if states.device.type == "cpu" else packing.parts
+    # Many small products cost a CPU less than padding, if there is no gradient of each; on
+    # a GPU it is starting them that costs.
+    is_even = states.device.type == "cpu" and not torch.is_grad_enabled()
+    parts = packing.even_parts if is_even else packing.parts
     if first_only:
         states, seen = states[packing.starts], _attend_first(attention, states, packing, parts)
     else:
