@@ -209,6 +209,7 @@ class DescribedShim(TorchShim):
 
     def put(self, net: nn.Module, description: dict[str, Any]) -> None:
         """Take a module, and what describes it."""
+        net = net.train()  # parts that were loaded may be in another mode than the rest
         self._model, self.description = net.to(get_torch_default_device()), description
         self._native = self._pieces = None
         self.__dict__.pop("_resolved_precision", None)
