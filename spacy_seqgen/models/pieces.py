@@ -32,7 +32,10 @@ class Pieces:
     """
 
     def __init__(self, data: str, *, window: int, stride: int):
-        self._tokenizer = Tokenizer.from_str(data)
+        try:
+            self._tokenizer = Tokenizer.from_str(data)
+        except Exception as error:  # tokenizers raise bare ones
+            raise ValueError(f"the tokenizer can't be read ({error})") from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         plain = self._tokenizer.encode("a", add_special_tokens=False).ids

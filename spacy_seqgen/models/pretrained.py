@@ -20,6 +20,7 @@ _NOT_KEPT = (
     *("_name_or_path", "architectures", "transformers_version", "auto_map"),
     *("quantization_config", "attn_implementation", "_attn_implementation"),
     *("id2label", "label2id", "label_names", "torch_dtype", "dtype"),
+    "num_labels",  # of which a list of names would be made
 )
 
 
@@ -167,7 +168,7 @@ def build_encoder(config: dict[str, Any], check: Check | None = None) -> nn.Modu
     AutoConfig, AutoModel = _classes("AutoConfig", "AutoModel")
     known = {key: value for key, value in config.items() if key not in ("model_type", *_NOT_KEPT)}
     name = "saved in the pipeline"
-    with explained(name):
+    with explained(name, ways=""):
         made = AutoConfig.for_model(config.get("model_type", ""), **known)
         made = (check or check_architecture)(made, name)
         return _without_pooler(AutoModel.from_config(made, trust_remote_code=False))
@@ -189,12 +190,18 @@ def _classes(*names: str) -> list[Any]:
 
 def fitting_window(settings: PretrainedEncoderSettings, config: Any) -> int:
     """The window that was asked for, or what the encoder can read."""
+    most = most_positions(config)
+    return settings.window if most is None else min(settings.window, most)
+
+
+def most_positions(config: Any) -> int | None:
+    """How many pieces an encoder can read at once; None for any number."""
     most = getattr(config, "max_position_embeddings", None)
     if not most or most < 1:
-        return settings.window
+        return None
     if "roberta" in config.model_type or config.model_type == "camembert":
         most -= config.pad_token_id + 1  # the first positions stand for padding
-    return min(settings.window, most)
+    return most
 
 
 def find_weights(name: str) -> str:
@@ -289,7 +296,7 @@ def _without_pooler(model: nn.Module) -> nn.Module:
 
 
 @contextlib.contextmanager
-def explained(name: str) -> Iterator[None]:
+def explained(name: str, ways: str = _WAYS) -> Iterator[None]:
     """Make one sentence, a `PretrainedError`, of whatever goes wrong with an encoder."""
     try:
         yield
@@ -302,7 +309,9 @@ def explained(name: str) -> Iterator[None]:
         if isinstance(error, OSError) and not Path(name).exists() and ":" not in name:
             reason = "it is neither a folder nor in the local cache, and the hub does not give it"
             reason += why_no_hub()
-        raise PretrainedError(f"Can't load the encoder {name!r}: {reason}. {_WAYS}") from error
+        raise PretrainedError(
+            f"Can't load the encoder {name!r}: {reason}. {ways}".strip()
+        ) from error
 
 
 def why_no_hub() -> str:

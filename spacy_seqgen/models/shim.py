@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from .optimizer import NativeStep
 from .precision import check_precision, computing_in, full_precision, resolve_precision
-from .weights import weights_from_bytes, weights_to_bytes
+from .weights import check_fit, put_weights, read_weights, weights_from_bytes, weights_to_bytes
 
 FORMAT = "spacy-seqgen.weights.v1"
 
@@ -133,7 +133,10 @@ class TorchShim(PyTorchShim):
         return self
 
     def _unpack(self, bytes_data: bytes) -> dict[str, Any]:
-        data = srsly.msgpack_loads(bytes_data)
+        try:
+            data = srsly.msgpack_loads(bytes_data)
+        except Exception:  # damaged msgpack fails in many ways
+            data = None
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             found = data.get("format", "none") if isinstance(data, dict) else type(data).__name__
             raise ValueError(
@@ -153,25 +156,62 @@ class DescribedShim(TorchShim):
     weights. For components of spaCy's own, which load a model before anything that its
     sizes depend on.
 
+    name (str): Of the model, for errors.
     make (Callable): Makes the module from the description: strings, numbers, lists and
         dicts.
+    make_pieces (Callable | None): Makes what the user of the module needs besides.
     """
 
-    def __init__(self, make: Callable[[dict[str, Any]], nn.Module], *, precision: str = "auto"):
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[dict[str, Any]], nn.Module],
+        make_pieces: Callable[[dict[str, Any]], Any] | None = None,
+        *,
+        precision: str = "auto",
+    ):
         super().__init__(None, precision=precision)
+        self.name = name
         self.make = make
+        self.make_pieces = make_pieces
         self.description: dict[str, Any] | None = None
-        self.pieces: Any = None  # what the user of the module makes from the description
+        self._pieces: Any = None
 
-    def build(self, description: dict[str, Any]) -> None:
-        """Make the module."""
-        with torch.random.fork_rng(devices=[]):  # the weights are not these
-            self.put(self.make(description), description)
+    @property
+    def pieces(self) -> Any:
+        """What `make_pieces` made."""
+        if self._pieces is None and self.make_pieces is not None:
+            self._pieces = self.make_pieces(self.description or {})
+        return self._pieces
+
+    def build(self, description: dict[str, Any], weights: dict[str, Tensor]) -> None:
+        """Make the module, whose weights are not those that are given: they only have to
+        fit.
+
+        RAISES (ValueError): If they don't, which is known before there is memory for it; or
+            if the description is damaged.
+        """
+        try:
+            if not isinstance(description, dict):
+                raise ValueError(f"its description is no dict, but {description!r:.50}")
+            with without_memory(limit=2 * len(weights) + 8):  # some are made and not kept
+                empty = self.make(description)
+            check_fit(empty, weights)
+            with torch.random.fork_rng(devices=[]):
+                self.put(self.make(description), description)
+            _ = self.pieces
+        except Exception as error:  # of any kind: the description goes into many libraries
+            raise ValueError(
+                f"{self.name} can't be made from what was saved with its weights: "
+                f"{_reason(error)}. The file is damaged, or of another version: copy or train "
+                "the pipeline again."
+            ) from error
 
     def put(self, net: nn.Module, description: dict[str, Any]) -> None:
         """Take a module, and what describes it."""
+        net = net.train()  # parts that were loaded may be in another mode than the rest
         self._model, self.description = net.to(get_torch_default_device()), description
-        self._native = self.pieces = None
+        self._native = self._pieces = None
         self.__dict__.pop("_resolved_precision", None)
 
     def to_bytes(self) -> bytes:
@@ -186,11 +226,39 @@ class DescribedShim(TorchShim):
         description = data.get("description")
         if description is None:
             return self
+        weights = read_weights(data.get("weights"))
         if self.description != description:
-            self.build(description)
-        weights_from_bytes(self._model, data.get("weights"))
+            self.build(description, weights)
+        put_weights(self._model, weights)
         self._weights_changed()
         replaced = getattr(self._model, "weights_replaced", None)
         if replaced is not None:
             replaced()
         return self
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    text = str(error).strip().split("\n")[0].rstrip(".")
+    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
+
+
+@contextlib.contextmanager
+def without_memory(limit: int) -> Iterator[None]:
+    """A context in which modules are made with shapes only: no memory for weights, and no
+    more of them than a limit, because a description may ask for any number of layers."""
+    made = 0
+
+    def count(module: nn.Module, name: str, parameter: Any) -> None:
+        nonlocal made
+        made += 1
+        if made > limit:
+            raise ValueError("it has more weights than the file holds")
+
+    handle = nn.modules.module.register_module_parameter_registration_hook(count)
+    try:
+        with torch.device("meta"):
+            yield
+    finally:
+        handle.remove()

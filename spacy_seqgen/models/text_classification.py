@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from .pretrained import (
     build_encoder,
     fitting_window,
     load_pretrained,
+    most_positions,
 )
 from .shim import DescribedShim
 from .unfreezing import TrainedLayers
@@ -42,7 +44,11 @@ class ClassifierSettings:
         """The module, with random weights."""
         if self.encoder is None:
             return VectorClassifier(self.make_head(description))
-        return self.join(description, build_encoder(description["config"]))
+        model = build_encoder(description["config"])
+        window, most = description["window"], most_positions(model.config)
+        if most is not None and window > most:
+            raise ValueError(f"the window is {window}, but the encoder reads {most} pieces")
+        return self.join(description, model)
 
     def join(self, description: dict[str, Any], model: Any) -> TextClassifier:
         """The module around an encoder of the transformers library."""
@@ -116,7 +122,14 @@ def build_transformer_textcat(
         layers=[] if own else [_tokens_of(encoder, pooling)],
         attrs={"dropout_rate": 0.0, "settings": settings},
     )
-    model._shims = [DescribedShim(settings.make, precision=precision)]
+    model._shims = [
+        DescribedShim(
+            "spacy-seqgen.TransformerTextCat.v1",
+            settings.make,
+            partial(_make_pieces, own) if own else None,
+            precision=precision,
+        )
+    ]
     if trained_layers:
         model.attrs["trained_layers"] = trained_layers
     return model
@@ -212,11 +225,7 @@ def quantize(model: Any) -> bool:
 
 def get_pieces(model: Model) -> Pieces:
     """What cuts texts for a classifier with an encoder of its own."""
-    settings, shim = get_ready(model)
-    if shim.pieces is None:
-        assert settings.encoder is not None
-        shim.pieces = _make_pieces(settings.encoder, shim.description or {})
-    return shim.pieces
+    return get_ready(model)[1].pieces
 
 
 def _forward_own(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Any, Callable]:

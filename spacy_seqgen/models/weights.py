@@ -30,6 +30,13 @@ def weights_from_bytes(net: nn.Module, data: Any) -> None:
     RAISES (ValueError): If the bytes are not safetensors or do not fit the module. The
         module keeps its weights then.
     """
+    put_weights(net, read_weights(data))
+
+
+def read_weights(data: Any) -> dict[str, torch.Tensor]:
+    """
+    RAISES (ValueError): If the bytes are not safetensors.
+    """
     if not isinstance(data, bytes):
         raise ValueError(f"The weights must be bytes, got {type(data).__name__}.")
     # A safetensors file begins with the length of its header, which is JSON: the length
@@ -41,22 +48,34 @@ def weights_from_bytes(net: nn.Module, data: Any) -> None:
             "the pipeline again with spacy-seqgen."
         )
     try:
-        tensors = load(data)
+        return load(data)
     except (SafetensorError, ValueError, KeyError, OverflowError, MemoryError) as error:
         raise ValueError(
             f"The weights are not a complete safetensors file ({error}). The file is cut off, "
             "damaged or of another kind: copy or train the pipeline again."
         ) from error
-    own = net.state_dict(keep_vars=True)
-    first_name = {id(tensor): name for name, tensor in reversed(own.items())}
-    expected = {name: own[name] for name in first_name.values()}
-    _check_fit(expected, tensors)
+
+
+def put_weights(net: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Copy weights into a module.
+
+    RAISES (ValueError): If they do not fit. The module keeps its weights then.
+    """
+    expected = check_fit(net, tensors)
     with torch.no_grad():
         for name, tensor in expected.items():
             tensor.copy_(tensors[name])
 
 
-def _check_fit(expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> None:
+def check_fit(net: nn.Module, found: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """
+    net (nn.Module): A module, which may be on the device "meta".
+    RETURNS (dict[str, Tensor]): Its own weights, those that are tied once.
+    RAISES (ValueError): If those that were found have others, or other names.
+    """
+    own = net.state_dict(keep_vars=True)
+    first_name = {id(tensor): name for name, tensor in reversed(own.items())}
+    expected = {name: own[name] for name in first_name.values()}
     problems = [f"{name} is missing" for name in expected if name not in found]
     problems += [f"{name} is unknown" for name in found if name not in expected]
     for name in expected.keys() & found.keys():
@@ -73,3 +92,4 @@ def _check_fit(expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor]
             f"The weights do not fit the model that the config describes: {shown}. They belong "
             "to another config or vocabulary."
         )
+    return expected

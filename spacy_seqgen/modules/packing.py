@@ -55,13 +55,21 @@ class Packing:
     @functools.cached_property
     def parts(self) -> list[Part]:
         """Parts with little padding, in order; sort the sequences by length to have few."""
+        return self._cut(_PADDING, _ROWS)
+
+    @functools.cached_property
+    def even_parts(self) -> list[Part]:
+        """Parts of sequences of the same length, in order."""
+        return self._cut(0.0, 1)
+
+    def _cut(self, padding: float, rows: int) -> list[Part]:
         sizes = self.lengths.tolist()
         bounds = [0]
         widest = real = 0
         for number, size in enumerate(sizes):
             count = number - bounds[-1]
             padded = (count + 1) * max(widest, size)
-            if count >= _ROWS and padded > (1 + _PADDING) * (real + size):
+            if count >= rows and padded > (1 + padding) * (real + size):
                 bounds.append(number)
                 widest = real = 0
             widest, real = max(widest, size), real + size

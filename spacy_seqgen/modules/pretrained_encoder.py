@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .dropout import Dropout
-from .packing import Packing
+from .packing import Packing, Part
+from .quantized import weight_of
 
 # Of these, layers have the same parts, with the same names (and the same order of norms).
 _LIKE_BERT = ("bert", "roberta", "xlm-roberta", "camembert")
@@ -106,37 +107,68 @@ class PackedBert(PretrainedEncoder):
 
 def _layer(layer: Any, states: Tensor, packing: Packing, first_only: bool) -> Tensor:
     attention = layer.attention.self
-    asking = states[packing.starts] if first_only else states
-    query, keys, values = attention.query(asking), attention.key(states), attention.value(states)
-    found = []
-    for rows, sequences, part in packing.parts:
-        if first_only:
-            asked = query[sequences, None]
-        else:
-            asked = part.pad(query[rows])
-        seen = _attend(asked, part.pad(keys[rows]), part.pad(values[rows]), part, attention)
-        found.append(seen[:, 0] if first_only else part.unpad(seen))
-    joined = layer.attention.output(torch.cat(found), asking)
+    # Many small products cost a CPU less than padding, if there is no gradient of each; on
+    # a GPU it is starting them that costs.
+    is_even = states.device.type == "cpu" and not torch.is_grad_enabled()
+    parts = packing.even_parts if is_even else packing.parts
+    if first_only:
+        states, seen = states[packing.starts], _attend_first(attention, states, packing, parts)
+    else:
+        seen = _attend_all(attention, states, parts)
+    joined = layer.attention.output(seen, states)
     return layer.output(layer.intermediate(joined), joined)
+
+
+def _attend_all(attention: Any, states: Tensor, parts: list[Part]) -> Tensor:
+    """What each position sees, (total, width)."""
+    inputs = [part(states) for part in (attention.query, attention.key, attention.value)]
+    heads, found = attention.num_attention_heads, []
+    for rows, _, part in parts:
+        query, keys, values = (_split_heads(part.pad(item[rows]), heads) for item in inputs)
+        seen = _attend(query, keys, values, part, attention)
+        found.append(part.unpad(seen.transpose(1, 2).flatten(2)))
+    return torch.cat(found)
 
 
 def _attend(
     query: Tensor, keys: Tensor, values: Tensor, packing: Packing, attention: Any
 ) -> Tensor:
-    """Shape (sequences, positions, width) all."""
-    heads, dropout = attention.num_attention_heads, attention.dropout
-    query, keys, values = (_split_heads(item, heads) for item in (query, keys, values))
+    """Shape (sequences, heads, positions, width of a head) all."""
+    dropout = attention.dropout
     mask = None if packing.is_full else packing.mask[:, None, None]
     if dropout.training and query.device.type == "cpu":
         # As PyTorch computes it then, with faster dropout.
         scores = (query * query.shape[-1] ** -0.5) @ keys.transpose(2, 3)
         if mask is not None:
             scores = scores.masked_fill(~mask, float("-inf"))
-        found = dropout(scores.softmax(-1)) @ values
-    else:
-        rate = dropout.p if dropout.training else 0.0
-        found = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, dropout_p=rate)
-    return found.transpose(1, 2).flatten(2)
+        return dropout(scores.softmax(-1)) @ values
+    rate = dropout.p if dropout.training else 0.0
+    return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, dropout_p=rate)
+
+
+def _attend_first(attention: Any, states: Tensor, packing: Packing, parts: list[Part]) -> Tensor:
+    """What the first position of each sequence sees, (sequences, width). Products of few
+    queries and weights take the place of the keys and values of all positions. (The bias of
+    the keys changes all scores alike, which the softmax does not see.)"""
+    heads = attention.num_attention_heads
+    query = attention.query(states[packing.starts]).unflatten(1, (heads, -1))
+    to_keys, to_values = (
+        weight_of(part).unflatten(0, (heads, -1)) for part in (attention.key, attention.value)
+    )
+    asked = (query.transpose(0, 1) @ to_keys).transpose(0, 1)  # (sequences, heads, width)
+    size = query.shape[2]
+    seen, sums = [], []
+    for rows, sequences, part in parts:
+        padded = part.pad(states[rows])
+        scores = asked[sequences] * size**-0.5 @ padded.transpose(1, 2)
+        if not part.is_full:
+            scores = scores.masked_fill(~part.mask[:, None], float("-inf"))
+        shares = attention.dropout(scores.softmax(-1))
+        seen.append(shares @ padded)
+        sums.append(shares.sum(-1, keepdim=True))
+    values = torch.cat(seen).transpose(0, 1) @ to_values.transpose(1, 2)
+    bias = torch.cat(sums) * attention.value.bias.unflatten(0, (heads, -1))
+    return (values.transpose(0, 1) + bias).flatten(1)
 
 
 def _split_heads(rows: Tensor, heads: int) -> Tensor:

@@ -33,7 +33,7 @@ class QuantizedLinear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         if inputs.device.type != "cpu":
-            return F.linear(inputs, self.weight * self.scale[:, None], self.bias)
+            return F.linear(inputs, weight_of(self), self.bias)
         if self._packed is None:
             self._packed = self._pack()
         # Sums of products of 8 bits may overflow where the processor adds pairs of them in
@@ -57,6 +57,13 @@ class QuantizedLinear(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_packed": None}
+
+
+def weight_of(layer: Any) -> Tensor:
+    """The weight of a linear layer, in floating point even where it is stored as integers."""
+    if isinstance(layer, QuantizedLinear):
+        return layer.weight * layer.scale[:, None]
+    return layer.weight
 
 
 def quantize_linear(module: nn.Module) -> None:

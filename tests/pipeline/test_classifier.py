@@ -481,3 +481,10 @@ def test_an_example_without_tokens_is_harmless(folder):
     assert nlp.update(examples, sgd=nlp.create_optimizer())["textcat"] > 0
     empty = [Example(nlp.make_doc(""), eg.reference) for eg in make_labelled(nlp, [("", "pos")])]
     nlp.update(empty, sgd=nlp.create_optimizer())
+
+
+def test_dropout_of_the_encoder_from_the_first_update_on(folder):
+    """Encoders are loaded in the mode of predictions."""
+    nlp = make_classifier(folder, steps=1)
+    net = nlp.get_pipe("textcat").model.shims[0].net
+    assert all(part.training for part in net.modules())

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import spacy
+import srsly
 from spacy.util import registry
 
 from ..classifiers import (
@@ -129,3 +130,77 @@ def test_weights_of_another_model(folder, tmp_path, nlp):
         path.write_bytes(wrong)
         with pytest.raises(ValueError):
             spacy.load(tmp_path / "model")
+
+
+def with_encoder(**settings):
+    def change(description):
+        description["config"] |= settings
+
+    return change
+
+
+def with_values(**values):
+    return lambda description: description.update(values)
+
+
+def without(key):
+    return lambda description: {k: v for k, v in description.items() if k != key}
+
+
+def load_changed(nlp, folder, change):
+    """Into a classifier that was not initialized, what the weights are saved with."""
+    data = srsly.msgpack_loads(nlp.get_pipe("textcat").model.shims[0].to_bytes())
+    data["description"] = change(data["description"]) or data["description"]
+    other = add_classifier(spacy.blank("en"), folder)
+    other.model.shims[0].from_bytes(srsly.msgpack_dumps(data))
+
+
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        (with_encoder(vocab_size=10**11), r"word_embeddings.weight has shape \(17, 16\), not"),
+        (with_encoder(hidden_size=10**9), "has shape"),
+        (with_encoder(intermediate_size=10**11), "has shape"),
+        (with_encoder(max_position_embeddings=10**11), "has shape"),
+        (with_encoder(num_hidden_layers=10**9), "more weights than the file holds"),
+        (with_encoder(num_labels=10**12, num_hidden_layers=2), "is unknown"),
+        (with_values(classes=10**11), r"head.output.weight has shape \(2, 16\), not"),
+        (with_values(width=10**11), "has shape"),
+    ],
+)
+def test_absurd_sizes_are_compared_before_they_are_made(nlp, folder, change, message):
+    with pytest.raises(ValueError, match=f"TransformerTextCat.*{message}"):
+        load_changed(nlp, folder, change)
+
+
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        (without("classes"), "'classes' is missing"),
+        (without("width"), "'width' is missing"),
+        (without("config"), "'config' is missing"),
+        (without("tokenizer"), "'tokenizer' is missing"),
+        (without("window"), "'window' is missing"),
+        (with_values(classes="2"), "TypeError"),
+        (with_values(classes=-2), "-2"),
+        (with_values(config="bert"), "AttributeError"),
+        (with_encoder(model_type=["bert"]), "TypeError"),
+        (with_encoder(hidden_size="x"), "encoder"),
+        (with_values(tokenizer="{"), "tokenizer can't be read"),
+        (with_values(tokenizer=None), "tokenizer can't be read"),
+        (with_values(window="8"), "TypeError"),
+        (with_values(window=41), "window is 41, but the encoder reads 40"),
+        (lambda description: ["x"], "is no dict"),
+    ],
+)
+def test_damaged_descriptions(nlp, folder, change, message):
+    found = f"spacy-seqgen.TransformerTextCat.v1 can't be made .*{message}.* damaged"
+    with pytest.raises(ValueError, match=found) as error:
+        load_changed(nlp, folder, change)
+    assert "\n" not in str(error.value)
+
+
+def test_weights_that_are_no_message(nlp):
+    for data in (b"", b"\xc1", b"x" * 9):
+        with pytest.raises(ValueError, match="not weights that spacy-seqgen saved"):
+            nlp.get_pipe("textcat").model.shims[0].from_bytes(data)
