@@ -27,7 +27,10 @@ def describe(objects: list[dict[str, Any]]) -> list[str]:
     if not groups[1]:
         return [name(groups[0][0])]
     found = [relation for relation in RELATIONS if _holds(relation, *groups)]
-    if len(found) != 1 or _overlap(*groups, axis=int(found[0] in ("left of", "right of"))) < FACING:
+    if len(found) != 1:
+        return []
+    across = found[0] in ("above", "below")
+    if _overlap(groups[0], groups[1], axis=0 if across else 1) < FACING:
         return []  # neither beside each other nor one above the other, or a bit of both
     (back,) = (relation for relation in RELATIONS if _holds(relation, groups[1], groups[0]))
     one, two = name(groups[0][0]), name(groups[1][0])
