@@ -4,8 +4,9 @@
 
 Each split is a .jsonl file with "image", "captions" (whatever order the two groups are named
 in) and "objects", which says where everything is: the group it belongs to and its box, in
-pixels: left, top, right, bottom. Some colours never meet some shapes in train, dev and test;
-in each picture of heldout they do.
+pixels: left, top, right, bottom. Some things, such as small red circles, are in no
+picture of train, dev and test, but in each of heldout. Where one group is called left of the
+other, or above it, at least half of the narrower one faces the other.
 """
 
 import random
@@ -84,10 +85,10 @@ def choose(rng: random.Random, held_out: bool) -> list[dict[str, Any]]:
             }
             for _ in range(rng.choice((1, 2, 2)))
         ]
-        pairs = {(group["color"], group["shape"]) for group in groups}
-        if len(pairs) < len(groups) or sum(group["count"] for group in groups) > 4:
+        kinds = {(group["size"], group["color"], group["shape"]) for group in groups}
+        if len({kind[1:] for kind in kinds}) < len(groups) or sum(group["count"] for group in groups) > 4:
             continue
-        if bool(pairs & HELD_OUT) == held_out:
+        if bool(kinds & HELD_OUT) == held_out:
             return groups
 
 

@@ -13,8 +13,13 @@ COLORS = {
 SHAPES = ("circle", "square", "triangle", "diamond", "cross", "ring")
 SIZES = {"small": (12, 14), "big": (20, 22)}  # pixels
 COUNTS = ("a", "two", "three")
-# Of each colour a shape, and of each shape a colour, that meet in no picture for training.
-HELD_OUT = frozenset(zip(COLORS, SHAPES, strict=True))
+# What no picture for training shows: of each colour one shape that is never small, and one that is
+# never big. So each shape comes in each colour, and in each size.
+HELD_OUT = frozenset(
+    (size, color, SHAPES[(number + shift) % len(SHAPES)])
+    for shift, size in enumerate(SIZES)
+    for number, color in enumerate(COLORS)
+)
 # How much of the narrower group must be beside the other, or above it, to be called so.
 FACING = 0.5
 # Which end of the one box has to be before which end of the other.

@@ -17,7 +17,7 @@ sys.path.insert(0, str(SCRIPTS))
 import make_emoji  # noqa: E402
 import make_scenes  # noqa: E402
 import score_attention  # noqa: E402
-from scenes_words import COLORS, HELD_OUT, SHAPES, find_groups  # noqa: E402
+from scenes_words import COLORS, HELD_OUT, SHAPES, SIZES, find_groups  # noqa: E402
 
 from .pipeline.test_captioner import make_nlp  # noqa: E402
 
@@ -57,13 +57,16 @@ def test_captions_say_where_things_are(scenes):
 
 
 def test_combinations_that_are_held_out(scenes):
-    def pairs(row):
-        return {(item["color"], item["shape"]) for item in row["objects"]}
+    def kinds(row):
+        return {(item["size"], item["color"], item["shape"]) for item in row["objects"]}
 
-    assert len(HELD_OUT) == len(COLORS) == len(SHAPES)
-    assert not any(pairs(row) & HELD_OUT for _, row in scenes)
+    # Each colour and each shape, with each size, is shown with all but one.
+    assert len(HELD_OUT) == len(SIZES) * len(COLORS)
+    assert len({kind[:2] for kind in HELD_OUT}) == len({kind[::2] for kind in HELD_OUT}) == 12
+    assert len({kind[1:] for kind in HELD_OUT}) == 12  # in the other size it is shown
+    assert not any(kinds(row) & HELD_OUT for _, row in scenes)
     others = make_scenes.make_scenes(random.Random(1), 20, held_out=True)
-    assert all(pairs(row) & HELD_OUT for _, row in others)
+    assert all(kinds(row) & HELD_OUT for _, row in others)
 
 
 def test_words_name_groups(scenes):
