@@ -21,6 +21,8 @@ def corpus(tmp_path):
     text, pairs, labelled = (tmp_path / name for name in ("train.txt", "train.tsv", "cats.tsv"))
     text.write_text("".join(f"{i} times {i} is {i * i}.\n" for i in range(300)))
     pairs.write_text("".join(f"{i} times {i}\t{i} fois {i}\n" for i in range(300)))
+    # Models that can do nothing yet write all that they may, so there is little to evaluate on.
+    (tmp_path / "dev.tsv").write_text("7 times 7\t7 fois 7\n" * 8)
     labelled.write_text(
         "".join(f"a {'good' if i % 2 else 'bad'} {i}\t{i % 2}\n" for i in range(60))
     )
@@ -39,6 +41,8 @@ def corpus(tmp_path):
 def paths(config, corpus):
     (name,) = load_config(config)["nlp"]["pipeline"]
     found = {"paths.train": str(corpus[name]), "paths.dev": str(corpus[name])}
+    if name == "translator":
+        found["paths.dev"] = str(corpus[name].with_name("dev.tsv"))
     if config.stem.startswith("textcat_trf"):
         found["components.textcat.model.encoder.name"] = str(corpus["encoder"])
     return found
