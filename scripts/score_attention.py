@@ -27,7 +27,7 @@ def main(model: Path, scenes: Path, output: Path | None = None) -> None:
     right = total = captions = chance = 0.0
     for row, doc in zip(rows, nlp.pipe(str(scenes.parent / r["image"]) for r in rows), strict=True):
         caption = doc._.captions[0]
-        if caption.text not in row["captions"]:
+        if caption.attention is None or caption.text not in row["captions"]:
             continue
         captions += 1
         groups = find_groups(caption.tokens, caption.text, row["objects"])
@@ -46,7 +46,9 @@ def main(model: Path, scenes: Path, output: Path | None = None) -> None:
             f"captions of {len(rows)}"
         )
     else:
-        msg.warn(f"No caption of {scenes} is right, so nothing can be compared")
+        msg.warn(
+            f"No caption of {scenes} is right, or {model} has no attention: nothing can be compared"
+        )
     if output:
         scores = srsly.read_json(output) if output.exists() else {}
         try:

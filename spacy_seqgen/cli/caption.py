@@ -140,19 +140,23 @@ def _write(output: Path, found: Iterator[tuple[Doc, list[str]]], attention: bool
         return written
     with open_output(output) as file, tqdm(unit=" pictures", disable=None) as progress:
         rows: list[tuple[Doc, list[str]]] = []
-        for doc, gold in found:
-            progress.update()
-            written += 1
-            if output.suffix == ".jsonl":
-                file.write(srsly.json_dumps(_row(doc, gold)) + "\n")
-                file.flush()
-            elif len(rows) < _ON_A_PAGE:
-                rows.append((doc, gold))
-        if output.suffix == ".html":
-            if written > len(rows):
-                msg.warn(f"The page shows the first {len(rows)} of {written} pictures")
-            parts = [render_caption(doc) for doc, _ in rows] if attention else [render_sheet(rows)]
-            file.write(with_style(STYLE, parts, "Captions"))
+        try:
+            for doc, gold in found:
+                progress.update()
+                written += 1
+                if output.suffix == ".jsonl":
+                    file.write(srsly.json_dumps(_row(doc, gold)) + "\n")
+                    file.flush()
+                elif len(rows) < _ON_A_PAGE:
+                    rows.append((doc, gold))
+        finally:  # that some could not be captioned is said at the end: the others are shown
+            if rows:
+                if written > len(rows):
+                    msg.warn(f"The page shows the first {len(rows)} of {written} pictures")
+                parts = (
+                    [render_caption(doc) for doc, _ in rows] if attention else [render_sheet(rows)]
+                )
+                file.write(with_style(STYLE, parts, "Captions"))
     return written
 
 

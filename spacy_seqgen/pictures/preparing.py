@@ -76,7 +76,12 @@ class PictureSettings:
         if self.fit == "crop":
             return ImageOps.fit(image, target, method)
         if self.fit == "pad":
-            return ImageOps.pad(image, target, method, color=(255, 255, 255))
+            # As ImageOps.pad does; but of a thin picture Pillow 10.3 makes nothing, and fails.
+            inner = [max(1, round(side / max(image.size) * self.size)) for side in image.size]
+            image = image.resize(tuple(inner), method)
+            padded = Image.new("RGB", target, (255, 255, 255))
+            padded.paste(image, tuple(round((self.size - side) / 2) for side in inner))
+            return padded
         return image.resize(target, method)
 
 

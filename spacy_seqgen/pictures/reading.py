@@ -3,7 +3,10 @@
 import io
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -11,12 +14,12 @@ import numpy as np
 from .errors import PictureError
 from .sources import Picture
 
-_SVG = (b"<svg", b"<?xml", b"<!doctype svg")
 _FORMATS = (
     "PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "TGA", "JPEG2000",
 )  # fmt: skip
 MOST_PIXELS = 178_956_970  # where Pillow refuses as well, as it is set by default
 MOST_BYTES = 256 * 1024 * 1024  # of a file
+_lock, _readers = Lock(), 0
 
 
 def read_picture(picture: Picture, max_pixels: int = 50_000_000, size: int = 1024) -> Any:
@@ -40,9 +43,7 @@ def read_picture(picture: Picture, max_pixels: int = 50_000_000, size: int = 102
     try:
         if isinstance(content, np.ndarray):
             return _from_array(content, picture.name, max_pixels)
-        with warnings.catch_warnings():
-            # Of Pillow's about large pictures, bad EXIF data and the like: what counts is below.
-            warnings.simplefilter("ignore")
+        with _without_warnings():
             image = content if isinstance(content, Image.Image) else _open(picture, Image)
             _check_size(picture.name, image.size, max_pixels)
             if image is not content and image.format == "JPEG":  # not one of somebody else's
@@ -53,6 +54,25 @@ def read_picture(picture: Picture, max_pixels: int = 50_000_000, size: int = 102
         raise
     except Exception as error:  # damaged files fail in many ways: all mean the same
         raise PictureError(f"{picture.name} can't be decoded as a picture: {error}") from error
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Without those of Pillow's about large pictures, bad EXIF data and the like. In threads
+    `warnings.catch_warnings` would put back what another thread had set, and so switch off
+    all warnings of the process for good."""
+    global _readers
+    with _lock:
+        _readers += 1
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        mine = warnings.filters[0]
+    try:
+        yield
+    finally:
+        with _lock:
+            _readers -= 1
+            if not _readers and mine in warnings.filters:
+                warnings.filters.remove(mine)  # type: ignore[attr-defined]
 
 
 def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
@@ -82,8 +102,8 @@ def _open(picture: Picture, module: Any) -> Any:
     data = _read_file(picture) if isinstance(content, str | Path) else bytes(content)
     if not data:
         raise PictureError(f"{picture.name} is empty")
-    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if head.startswith(_SVG) and b"<svg" in data[:4096].lower():
+    head = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head.startswith(b"<") and b"<svg" in head:
         raise PictureError(f"{picture.name} is SVG, which is not supported: save it as PNG")
     try:
         return module.open(io.BytesIO(data), formats=_FORMATS)
@@ -98,7 +118,7 @@ def _open(picture: Picture, module: Any) -> Any:
 def _to_rgb(image: Any, module: Any) -> Any:
     """Any mode of Pillow's to RGB."""
     if image.mode.startswith(("I", "F")):  # 16 and 32 bits: Pillow would cut them off
-        values = np.asarray(image, dtype=np.float64)
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64))
         whole = 65535.0 if image.mode.startswith("I") else _guess_white(values)
         found = (np.clip(values / whole, 0, 1) * 255).round().astype(np.uint8)
         clear = image.info.get("transparency")  # the gray that is transparent

@@ -1,7 +1,6 @@
 """The component `image_captioner`: from the picture that a Doc stands for to a text."""
 
 import math
-import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -166,8 +165,10 @@ class ImageCaptioner(GeneratingPipe):
         return loss
 
     def _choose(self, captions: Sequence[str]) -> list[str]:
-        """Some captions of a picture: each at most once more often than any other."""
-        mixed = random.sample(captions, len(captions))
+        """Some captions of a picture: each at most once more often than any other. Drawn with
+        NumPy: Python's `random` makes the batches, and a training that is resumed makes those
+        that are done again without learning."""
+        mixed = [captions[number] for number in np.random.permutation(len(captions))]
         return [mixed[n % len(mixed)] for n in range(self.captions_per_picture)]
 
     def _read_for_training(self, docs: Sequence[Doc]) -> list[tuple[Doc, np.ndarray]]:
@@ -175,7 +176,7 @@ class ImageCaptioner(GeneratingPipe):
         does not learn, the features, which are kept."""
         frozen = get_shim(self.model).net.encoder.frozen
         if not frozen or self.pictures.augmenter or not self.features.limit:
-            loaded = self._load(docs, lambda: str(random.getrandbits(64)))
+            loaded = self._load(docs, lambda: np.random.bytes(8).hex())
             return [(doc, item) for doc, item in loaded if not isinstance(item, PictureError)]
 
         def make(numbers: list[int]) -> list[np.ndarray | None]:

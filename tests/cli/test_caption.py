@@ -92,6 +92,14 @@ def test_contact_sheet(folder, tmp_path):
     assert output.read_text().count("<img ") > 3
 
 
+def test_contact_sheet_of_the_others(folder, tmp_path):
+    output = tmp_path / "sheet.html"
+    shown = run(
+        "caption", folder / "model", "gone.png", folder / "captions.jsonl", "-o", output, code=1
+    )
+    assert "gone.png" in shown and output.read_text().count("<img ") == 3
+
+
 def test_figure(folder, tmp_path):
     output = tmp_path / "new" / "figure.png"
     run("caption", folder / "model", folder / "pictures", "-o", output)

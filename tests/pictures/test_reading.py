@@ -1,11 +1,12 @@
 import io
 import os
 import struct
+import warnings
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from spacy_seqgen.pictures import (
     Picture,
@@ -52,6 +53,7 @@ def image(mode="RGB", color=RED, size=(8, 6)):
         (image("I", 32896), (128, 128, 128)),
         (image("I;16", 200), (1, 1, 1)),  # dark, but not black
         (image("F", 0.5), (128, 128, 128)),
+        (image("F", float("nan")), (0, 0, 0)),
         (encoded(image("I;16", 200), transparency=200), WHITE),
         (image("RGBA", (255, 0, 0, 0)).convert("RGBa"), WHITE),
         (image("LA", (0, 0)).convert("La"), WHITE),
@@ -102,6 +104,7 @@ def huge_png(side=30_000):
         (huge_png(), "max_pixels"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', "SVG, which is not supported"),
         (b'<?xml version="1.0"?>\n<svg></svg>', "SVG, which is not supported"),
+        (b"<!-- of a drawing program -->\n<svg></svg>", "SVG, which is not supported"),
         (encoded(image(size=(16, 16)), "ICO"), "no picture of a known kind"),
         (image(size=(0, 5)), "no pixels"),
         (np.zeros((8000, 8000), np.bool_), "max_pixels"),
@@ -141,6 +144,16 @@ def test_other_shapes(fit, color):
     found = PictureSettings(size=20, fit=fit).load(wide)
     assert tuple(found[:, 0, 10]) == color
     assert tuple(found[:, 10, 10]) == RED
+
+
+@pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (30, 7), (7, 30)])
+def test_thin_pictures_are_padded(size):
+    found = PictureSettings(size=16, fit="pad").to_size(image(size=size))
+    assert found.size == (16, 16)
+    assert found.getpixel((8, 8)) == RED and found.getpixel((0, 0)) != found.getpixel((8, 8))
+    if min(size) > 1:
+        expected = ImageOps.pad(image(size=size), (16, 16), color=WHITE)
+        assert found.tobytes() == expected.tobytes()
 
 
 def test_large_jpeg_files_are_decoded_at_a_part_of_their_size():
@@ -255,3 +268,12 @@ def test_pictures_are_read_one_batch_ahead_and_no_further():
                 isinstance(picture, PictureError) if batch[0] == 2 else picture[0, 0, 0] == batch[0]
             )
     assert seen == list(range(5))
+
+
+def test_threads_leave_the_warnings_of_the_process_alone():
+    before = list(warnings.filters)
+    data = encoded(Image.effect_noise((64, 64), 50))
+    batches = [[Picture("it", data)] * 50] * 4
+    for _, pictures in read_ahead(batches, lambda item: item, PictureSettings(workers=4)):
+        assert all(isinstance(picture, np.ndarray) for picture in pictures)
+    assert warnings.filters == before

@@ -1,5 +1,6 @@
 import io
 import json
+import random
 import warnings
 from pathlib import Path
 
@@ -269,6 +270,17 @@ def test_several_captions_of_each_picture_in_an_update(captions, monkeypatch):
     assert all(one != other for one, other in pairs[1:])
     with pytest.raises(ValueError, match="captions_per_picture"):
         make_nlp(captions, captions_per_picture=0)
+
+
+def test_learning_leaves_the_order_of_the_batches_alone(captions):
+    """It is drawn from `random`: so a resumed training sees the batches of one that was not
+    interrupted."""
+    several = {path: [*texts, "another"] for path, texts in list(captions.items())[:3]}
+    augmenter = {"@misc": "spacy-seqgen.PictureAugmenter.v1"}
+    nlp = make_nlp(several, pictures={"augmenter": augmenter})
+    before = random.getstate()
+    nlp.update(make_examples(nlp, several))
+    assert random.getstate() == before
 
 
 def test_blank_captions_are_not_learned(captions, monkeypatch):
