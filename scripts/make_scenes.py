@@ -86,7 +86,10 @@ def choose(rng: random.Random, held_out: bool) -> list[dict[str, Any]]:
             for _ in range(rng.choice((1, 2, 2)))
         ]
         kinds = {(group["size"], group["color"], group["shape"]) for group in groups}
-        if len({kind[1:] for kind in kinds}) < len(groups) or sum(group["count"] for group in groups) > 4:
+        if (
+            len({kind[1:] for kind in kinds}) < len(groups)
+            or sum(group["count"] for group in groups) > 4
+        ):
             continue
         if bool(kinds & HELD_OUT) == held_out:
             return groups

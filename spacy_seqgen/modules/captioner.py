@@ -64,6 +64,10 @@ class AttentiveCaptioner(RecurrentWriter):
         self.projection = nn.Linear(encoder.width, hidden_size)
         self.norm = nn.LayerNorm(hidden_size)
         self.place = nn.Linear(2, hidden_size) if positions else None
+        if self.place is not None:
+            # Small at first: otherwise what things look like is learned later.
+            nn.init.normal_(self.place.weight, std=0.1)
+            nn.init.zeros_(self.place.bias)
         self.context = nn.ModuleList(_make_context(hidden_size) for _ in range(context_layers))
         self.bridge = Bridge(hidden_size, num_layers, 2 if cell == "lstm" else 1)
         self.decoder = RecurrentDecoder(
@@ -84,7 +88,7 @@ class AttentiveCaptioner(RecurrentWriter):
 
     def with_dropout(self) -> nn.Module:
         """Not the image encoder: one that was trained before has rates of its own."""
-        return self.decoder
+        return nn.ModuleList([self.decoder, self.context])
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Shape (batch, 3, height, width), uint8, to (batch, width, rows, columns)."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from .errors import NoPictureError, OutsideError, PictureError
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(//|[^\\/])")  # of two letters or more: no drive
+# Of two letters or more: no drive. A `Path` makes one slash of two.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[^\\]")
 
 
 @dataclass(frozen=True)

@@ -240,7 +240,8 @@ class ImageCaptioner(GeneratingPipe):
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Caption a stream of Docs, in order. The pictures of a batch are read while the one
         before is captioned. Docs whose pictures can't be read go to the error handler; the
-        others are captioned together.
+        others are captioned together. Between the updates of a training they stay without a
+        caption, with a warning.
 
         stream (Iterable[Doc]): The Docs.
         batch_size (int): Number of Docs to collect.
@@ -250,26 +251,34 @@ class ImageCaptioner(GeneratingPipe):
         handle_error = self.get_error_handler()
         batches = util.minibatch(stream, size=batch_size)
         for docs, pictures in read_ahead(batches, self.find, self.pictures):
-            good = []
+            good: list[tuple[Doc, np.ndarray]] = []
             for doc, picture in zip(docs, pictures, strict=True):
-                if isinstance(picture, PictureError):
-                    handle_error(self.name, self, [doc], picture)
-                else:
+                if not isinstance(picture, PictureError):
                     good.append((doc, picture))
-            if good:
-                yield from self._finish(*zip(*good, strict=True), handle_error)  # type: ignore
+                elif not self._is_training:
+                    handle_error(self.name, self, [doc], picture)
+                else:  # keep the order
+                    yield from self._finish(good, handle_error)
+                    logger.warning("'%s' can't caption a picture: %s", self.name, picture)
+                    set_captions(doc, [])
+                    yield doc
+                    good = []
+            yield from self._finish(good, handle_error)
 
     def _finish(
-        self, docs: Sequence[Doc], pictures: Sequence[np.ndarray], handle_error: Callable
+        self, found: Sequence[tuple[Doc, np.ndarray]], handle_error: Callable
     ) -> Iterator[Doc]:
+        docs, pictures = [doc for doc, _ in found], [picture for _, picture in found]
+        if not docs:
+            return
         try:
             self.set_annotations(docs, self._caption(docs, pictures))
         except Exception as error:
             if len(docs) == 1:
                 handle_error(self.name, self, list(docs), error)
                 return
-            for doc, picture in zip(docs, pictures, strict=True):
-                yield from self._finish([doc], [picture], handle_error)
+            for item in found:
+                yield from self._finish([item], handle_error)
         else:
             yield from docs
 

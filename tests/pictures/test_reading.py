@@ -3,6 +3,7 @@ import os
 import struct
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -198,6 +199,7 @@ def test_names(tmp_path, monkeypatch):
         (".", "is a directory"),
         (" ", "is empty"),
         ("http://127.0.0.1/a.png", "not fetched"),
+        (str(Path("http://127.0.0.1/a.png")), "not fetched"),
         ("file:///etc/passwd", "not fetched"),
         ("data:image/png;base64,AAAA", "not fetched"),
         ("a\0b", "null character"),

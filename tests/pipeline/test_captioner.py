@@ -94,7 +94,7 @@ def test_it_learns_what_is_where(nlp, captions):
 
 def test_what_is_written(nlp, captions):
     pipe = nlp.get_pipe("image_captioner")
-    pipe.options = pipe.options.changed({"num_samples": 3})
+    pipe.options = pipe.options.changed({"num_samples": 3, "length_alpha": 0.0})
     path = next(iter(captions))
     doc = nlp(path)
     found = doc._.captions
@@ -245,6 +245,22 @@ def test_training_leaves_out_what_it_can_not_read(captions, caplog, tmp_path):
     losses = nlp.update(examples, sgd=nlp.create_optimizer())
     assert losses["image_captioner"] > 0 and np.isfinite(losses["image_captioner"])
     assert "gone.png" in caplog.text
+
+
+def test_evaluations_in_training_go_on(captions, caplog, tmp_path):
+    nlp = make_nlp(captions, steps=1)
+    good, bad = next(iter(captions)), tmp_path / "bad.png"
+    bad.write_bytes(b"")
+    caplog.set_level("WARNING", logger="spacy")
+    examples = make_examples(nlp, {good: ["red"], str(bad): ["blue"]})
+    assert nlp.evaluate(examples)["caption_exact_match"] <= 0.5
+    assert "bad.png" in caplog.text
+    docs = list(nlp.pipe([str(bad), good, str(bad)]))
+    assert [doc.text for doc in docs] == [str(bad), good, str(bad)]
+    assert [len(doc._.captions) for doc in docs] == [0, 1, 0]
+    loaded = make_nlp(captions).from_bytes(nlp.to_bytes())
+    with pytest.raises(PictureError, match=r"bad\.png"):
+        list(loaded.pipe([good, str(bad)]))
 
 
 def test_one_of_several_captions_is_learned_at_a_time(captions, monkeypatch):
