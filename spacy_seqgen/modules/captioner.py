@@ -79,6 +79,7 @@ class AttentiveCaptioner(RecurrentWriter):
             attention=attention,
             input_feeding=input_feeding,
             gate=gate,
+            feeds_context=True,
             tied=tied,
         )
 

@@ -35,7 +35,8 @@ class StepState(NamedTuple):
         GRU its hidden state, an LSTM its cell state.
     gates (tuple[Tensor, ...]): Of each layer what its hidden state brings to its next
         gates: shape (hypotheses, gates).
-    feed (Tensor | None): As in `DecoderState`.
+    feed (Tensor | None): What that of `DecoderState` brings to the first layer: shape
+        (hypotheses, gates).
     memory (Memory | None): What is attended to, made ready by `prepare`. Its mask is
         float: what is added to scores.
     """
@@ -73,6 +74,10 @@ class DecoderSteps:
         bias = torch.cat([b_in, b_seen.detach()])
         self.table = torch.addmm(bias, decoder.embedding.weight.detach(), weight.t())
         self.w_feed = w_in[:, width:].t().contiguous() if decoder.input_feeding else None
+        # What a context is multiplied by: once for a sentence.
+        self.w_values = self.w_context.t()
+        if self.w_feed is not None and decoder.feeds_context:
+            self.w_values = torch.cat([self.w_values, self.w_feed], 1)
         above = [_weights(rnn, "ih", layer) for layer in range(1, rnn.num_layers)]
         last, gate = [w_hidden], decoder.gate
         if isinstance(self.attention, AdditiveAttention):
@@ -104,16 +109,19 @@ class DecoderSteps:
         if memory is not None:
             keys = memory.keys * 2 if isinstance(self.attention, AdditiveAttention) else memory.keys
             masked = torch.zeros(memory.mask.shape).masked_fill_(~memory.mask, float("-inf"))
-            memory = Memory(memory.values @ self.w_context.t(), keys, masked)
-        return StepState(state.hidden[-1].unbind(1), gates, state.feed, memory)
+            memory = Memory(memory.values @ self.w_values, keys, masked)
+        feed = None
+        if state.feed is not None:
+            assert self.w_feed is not None
+            feed = state.feed @ self.w_feed
+        return StepState(state.hidden[-1].unbind(1), gates, feed, memory)
 
     def step(self, state: StepState, ids: Any) -> tuple[Tensor, StepState]:
         """One symbol for each hypothesis: ids of shape (hypotheses,) to logits."""
         brought = self.table.index_select(0, torch.as_tensor(ids))
         below, seen = brought.tensor_split([self.gates], 1)
         if state.feed is not None:
-            assert self.w_feed is not None
-            below = torch.addmm(below, state.feed, self.w_feed)
+            below = below + state.feed
         kept, gates = [], []
         for layer, (weight, bias) in enumerate(self.products):
             cell = self._lstm if self.is_lstm else self._gru
@@ -128,10 +136,13 @@ class DecoderSteps:
             found = self._attend(query, state.memory)
             if self.decoder.gate is not None:
                 found = found * below[:, -1:].sigmoid()
+            found, fed = found.tensor_split([self.hidden], 1)
             seen = seen + found
         attentional = _tanh(seen)
         logits = self.decoder.output(self.decoder.projection(attentional))
-        feed = None if state.feed is None else attentional
+        feed = None
+        if self.w_feed is not None:
+            feed = fed if self.decoder.feeds_context else attentional @ self.w_feed
         return logits, StepState(tuple(kept), tuple(gates), feed, state.memory)
 
     def _gru(self, below: Tensor, own: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:

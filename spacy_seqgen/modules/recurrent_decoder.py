@@ -21,8 +21,8 @@ class DecoderState(NamedTuple):
     hypotheses as any other.
 
     hidden (Hidden): Each of shape (hypotheses, layers, hidden).
-    feed (Tensor | None): Shape (hypotheses, hidden): the last attentional state, where it
-        is fed back.
+    feed (Tensor | None): What is fed back, if anything: the last attentional state, shape
+        (hypotheses, hidden), or the last context, (hypotheses, memory width).
     memory (Memory | None): What is attended to.
     """
 
@@ -50,6 +50,8 @@ class RecurrentDecoder(nn.Module):
     gate (bool): At each step, decide how much what attention found counts beside what was
         written: multiply the context by beta = sigmoid(w . s) (Xu et al. 2015,
         https://arxiv.org/abs/1502.03044, section 4.2.1).
+    feeds_context (bool): With input feeding, feed the context and not the attentional state,
+        as Xu et al. do: the recurrent layers then know where they have looked.
     tied (bool): Use the embeddings as weights of the softmax.
     """
 
@@ -65,16 +67,19 @@ class RecurrentDecoder(nn.Module):
         input_feeding: bool,
         tied: bool,
         gate: bool = False,
+        feeds_context: bool = False,
     ):
         super().__init__()
         width = embedding.embedding_dim
         self.embedding = embedding
         self.dropout = Dropout(0.0)
         self.input_feeding = input_feeding
+        self.feeds_context = feeds_context
+        self.feed_size = memory_size if feeds_context else hidden_size
         make_attention = find_attention(attention)
         self.attention = make_attention(memory_size, hidden_size) if make_attention else None
         self.gate = nn.Linear(hidden_size, 1) if gate and self.attention else None
-        inputs = width + (hidden_size if input_feeding else 0)
+        inputs = width + (self.feed_size if input_feeding else 0)
         self.rnn = CELLS[cell](inputs, hidden_size, num_layers, batch_first=True)
         seen = hidden_size + width + (memory_size if self.attention else 0)
         self.combine = nn.Linear(seen, hidden_size)
@@ -87,7 +92,9 @@ class RecurrentDecoder(nn.Module):
 
     def start(self, hidden: Hidden, states: Tensor, mask: Tensor) -> DecoderState:
         """The state before the first symbol, one hypothesis for each sentence."""
-        feed = torch.zeros_like(hidden[0][:, -1]) if self.input_feeding else None
+        feed = None
+        if self.input_feeding:
+            feed = states.new_zeros(len(states), self.feed_size)
         memory = self.attention.remember(states, mask) if self.attention else None
         return DecoderState(hidden, feed, memory)
 
@@ -131,7 +138,9 @@ class RecurrentDecoder(nn.Module):
             seen.append(context)
         attentional = torch.tanh(self.combine(self.dropout(torch.cat(seen, -1))))
         last = last if isinstance(last, tuple) else (last,)
-        feed = attentional[:, -1] if self.input_feeding else None
+        feed = None
+        if self.input_feeding:
+            feed = (seen[-1] if self.feeds_context else attentional)[:, -1]
         new = DecoderState(tuple(item.transpose(0, 1) for item in last), feed, state.memory)
         return Written(attentional, weights, new)
 
