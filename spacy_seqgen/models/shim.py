@@ -135,8 +135,11 @@ class TorchShim(PyTorchShim):
     def _unpack(self, bytes_data: bytes) -> dict[str, Any]:
         try:
             data = srsly.msgpack_loads(bytes_data)
-        except Exception:  # damaged msgpack fails in many ways
-            data = None
+        except Exception as error:  # damaged msgpack fails in many ways
+            raise ValueError(
+                f"These are not weights that spacy-seqgen saved, or they are damaged: {error}. "
+                "Copy or train the pipeline again."
+            ) from error
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             found = data.get("format", "none") if isinstance(data, dict) else type(data).__name__
             raise ValueError(
