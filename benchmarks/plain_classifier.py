@@ -29,11 +29,19 @@ class HandLoop:
     """
     folder (str | Path): Weights and tokenizer.
     learn_rate (float): At the first update; falls to 0 in a straight line over `updates`.
+    bf16 (bool): Learn under autocast, in bfloat16.
     """
 
     def __init__(
-        self, folder: str | Path, *, classes: int = 2, learn_rate: float = 5e-5, updates: int = 0
+        self,
+        folder: str | Path,
+        *,
+        classes: int = 2,
+        learn_rate: float = 5e-5,
+        updates: int = 0,
+        bf16: bool = False,
     ):
+        self.bf16 = bf16
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.net = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=classes)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), learn_rate, weight_decay=0.01)
@@ -53,7 +61,9 @@ class HandLoop:
     def update(self, texts: Sequence[str], labels: Sequence[int]) -> None:
         self.net.train()
         encoded = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
-        self.net(**encoded, labels=torch.tensor(labels)).loss.backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            loss = self.net(**encoded, labels=torch.tensor(labels)).loss
+        loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
         self.schedule.step()

@@ -8,17 +8,20 @@ from typing import Any, NamedTuple
 
 import srsly
 from spacy.language import Language
+from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 from spacy.util import logger
 
-from .captions import get_caption_texts, set_captions
+from .captions import get_caption_texts, get_image, set_captions
 from .outputs import install_extensions
 from .pictures import PictureError, find_picture
 from .pictures.errors import NoPictureError, OutsideError
 from .readers import shuffled
 from .textfiles import TextFileError, read_blocks, read_lines
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+SUFFIXES = tuple(
+    ".jpg .jpeg .jfif .jp2 .png .gif .bmp .webp .tif .tiff .tga .ppm .pgm .pbm".split()
+)
 
 
 class Captioned(NamedTuple):
@@ -77,7 +80,7 @@ class ImageCaptions:
         for item in self._read(nlp):
             captions = [text.strip() for text in item.captions if text.strip()]
             reason = "no caption" if not captions else None
-            if item.example is None:
+            if item.example is None or (self.image_dir and _is_named(item.example.reference)):
                 reason = self._find_fault(item.image) or reason
             if reason:
                 dropped[reason] += 1
@@ -106,22 +109,28 @@ class ImageCaptions:
         return None
 
     def _read(self, nlp: Language) -> Iterator[Captioned]:
-        path = self.path
+        path, names = self.path, None
+        if self.split:
+            names = {line.strip() for line in read_lines(self.split) if line.strip()}
         if path.suffix == ".spacy":
             for example in Corpus(path)(nlp):
-                reference = example.reference
-                yield Captioned(reference.text, get_caption_texts(reference), example)
+                image = example.reference.text
+                # Those that `spacy seqgen convert` wrote are absolute.
+                if names is None or not names.isdisjoint((image, Path(image).name)):
+                    yield Captioned(image, get_caption_texts(example.reference), example)
             return
         if not path.exists():
             raise TextFileError(f"There is no file {path}")
         folder = Path(self.image_dir or (path if path.is_dir() else path.parent)).resolve()
-        names = None
-        if self.split:
-            names = {line.strip() for line in read_lines(self.split) if line.strip()}
         for name, captions in _read_any(path):
             if names is None or name in names:
                 # Absolute, so that it is found whatever image_dir the captioner has.
                 yield Captioned(str(folder / name), captions)
+
+
+def _is_named(doc: Doc) -> bool:
+    """Whether it is the text that names the picture."""
+    return get_image(doc) is None
 
 
 def _read_any(path: Path) -> Iterator[tuple[str, list[str]]]:

@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from spacy_seqgen.models import precision
+
 from .util import make_nlp
 
 torch.set_num_threads(1)  # small models: threads only get into each other's way
@@ -16,6 +18,14 @@ def pytest_collection_modifyitems(config, items):
         for name in ("slow", "gpu"):
             if name in item.keywords and not config.getoption(f"--{name}"):
                 item.add_marker(pytest.mark.skip(reason=f"run with --{name}"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_bf16():
+    """Have all processors compute alike: tests of bfloat16 ask for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(precision, "supports_bf16", lambda device: False)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,10 @@
 import json
 
+import numpy as np
 import pytest
 import spacy
 from PIL import Image
+from spacy.tokens import DocBin
 from spacy.training import Example
 
 from spacy_seqgen.caption_scores import cider_d, find_words, is_right, rouge_l
@@ -114,6 +116,22 @@ def test_pictures_outside_of_image_dir_are_left_out(folder, caplog):
     assert read(path, image_dir=inside) == {"in.png": ["it"]}
     assert "3 with a picture outside of image_dir" in caplog.text
     assert "2 with a picture that can't be read" in caplog.text
+
+
+def test_docs_of_a_split_and_a_folder(folder):
+    """As they were converted: with absolute paths, or with pictures of their own."""
+    nlp = spacy.blank("en")
+    docs = [eg.reference for eg in create_image_captions_reader(write_jsonl(folder))(nlp)]
+    held = nlp.make_doc("in memory")
+    held._.image, held._.caption = np.zeros((2, 2, 3), dtype=np.uint8), "black"
+    path, split = folder / "t.spacy", folder / "split.txt"
+    DocBin(docs=[*docs, held], store_user_data=True).to_disk(path)
+    split.write_text("a.png\nin memory\n")
+    assert set(read(path, split=split)) == {"a.png", "in memory"}
+    assert set(read(path, image_dir=folder)) == {*CAPTIONS, "in memory"}
+    inside = folder / "photos"
+    inside.mkdir()
+    assert set(read(path, image_dir=inside)) == {"in memory"}
 
 
 def test_paths_do_not_depend_on_where_the_program_runs(folder, monkeypatch):

@@ -1,6 +1,10 @@
 """What many tests use."""
 
+import contextlib
+import warnings
+
 import spacy
+import torch
 from spacy.training import Example
 from thinc.api import fix_random_seed
 
@@ -60,3 +64,12 @@ def stopping_logger(step):
         return log_step, lambda: None
 
     return setup
+
+
+@contextlib.contextmanager
+def computing_bf16():
+    """Compute bfloat16 on any CPU: PyTorch's own kernels know it, oneDNN's may not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's own, about flags that are not set here
+        with torch.backends.mkldnn.flags(enabled=False):
+            yield

@@ -71,7 +71,8 @@ def caption_cli(
     pipe.attention = is_figure or attention
     try:
         pipe.options = choose_options(pipe.options, beam_size, n_best, max_length)
-        items = islice(find_items(nlp, files), 1 if is_figure else limit or None)
+        everything = find_items(nlp, files, in_folder=bool(pipe.image_dir))
+        items = islice(everything, 1 if is_figure else limit or None)
         found = captions(nlp, name, items, batch_size)
         if output is None:
             for doc, _ in found:
@@ -87,20 +88,28 @@ def caption_cli(
         sys.exit(130)
 
 
-def find_items(nlp: Any, files: list[Path]) -> Iterator[tuple[str, list[str]]]:
-    """Paths of pictures, and their true captions where these are known."""
+def find_items(
+    nlp: Any, files: list[Path], *, in_folder: bool = False
+) -> Iterator[tuple[str, list[str]]]:
+    """Paths of pictures, and their true captions where these are known.
+
+    in_folder (bool): Whether the captioner has an image_dir, where relative paths begin.
+    """
     from ..captions import get_caption_texts
     from ..image_captions import create_image_captions_reader, read_folder
 
     for file in files:
         if file.is_dir():
+            folder = file.resolve() if in_folder else file
             for name, texts in read_folder(file):
-                yield str(file / name), [text.strip() for text in texts if text.strip()]
+                yield str(folder / name), [text.strip() for text in texts if text.strip()]
         elif file.name.removesuffix(".gz").endswith((".jsonl", ".json", ".txt", ".spacy")):
             for example in create_image_captions_reader(file)(nlp):
                 yield example.reference.text, get_caption_texts(example.reference)
         else:
-            yield str(file), []
+            # Absolute, so that it is found whatever image_dir the captioner has. One that is not
+            # there may be one of image_dir's.
+            yield str(file.resolve() if in_folder and file.exists() else file), []
 
 
 def captions(

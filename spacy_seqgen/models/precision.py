@@ -9,10 +9,10 @@ import torch
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
-def check_precision(precision: str) -> str:
+def check_precision(precision: str, name: str = "precision") -> str:
     """RAISES (ValueError): If there is no such precision."""
     if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {PRECISIONS}, got {precision!r}")
+        raise ValueError(f"{name} must be one of {PRECISIONS}, got {precision!r}")
     return precision
 
 

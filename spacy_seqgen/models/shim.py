@@ -83,11 +83,13 @@ class TorchShim(PyTorchShim):
         return resolve_precision(self.precision, self.device)
 
     @contextlib.contextmanager
-    def inference(self) -> Iterator[Any]:
+    def inference(self, precision: str = "fp32") -> Iterator[Any]:
         """The module, for use without training: no dropout, no gradients, full precision
-        (see `modules.output_layer` for the one exception)."""
+        (see `modules.output_layer` for the one exception) unless another one is asked for."""
         self._model.eval()
-        with torch.inference_mode(), full_precision(self.device):
+        exact = resolve_precision(precision, self.device) == "fp32"
+        computing = full_precision(self.device) if exact else computing_in("bf16", self.device)
+        with torch.inference_mode(), computing:
             yield self._model
 
     def finish_update(self, optimizer: Optimizer) -> None:

@@ -39,6 +39,7 @@ class ClassifierSettings:
     hidden_size: int
     dropout: float | None
     gradients: ClassGradients
+    predict_precision: str
 
     def make(self, description: dict[str, Any]) -> torch.nn.Module:
         """The module, with random weights."""
@@ -81,6 +82,7 @@ def build_transformer_textcat(
     label_smoothing: float = 0.0,
     class_weights: list[float] | None = None,
     precision: str = "auto",
+    predict_precision: str = "fp32",
     nO: int | None = None,
 ) -> Model[list[Doc], Any]:
     """A text classifier for `textcat` (exclusive classes) and `textcat_multilabel`.
@@ -97,11 +99,15 @@ def build_transformer_textcat(
     dropout (float | None): Before the classes; None takes `[training] dropout`.
     label_smoothing (float): Share of the truth that is spread over all classes.
     class_weights (list[float] | None): Weight of each class, in the order of the labels.
-    precision (str): What training computes in: "fp32", "bf16", or "auto".
+    precision (str): What training computes in: "fp32", "bf16", or "auto": bf16 where the
+        device computes it.
+    predict_precision (str): The same of predictions. In bf16 they depend a little on
+        which texts are computed together. Quantized classifiers compute in fp32.
     nO (int | None): Number of classes; set by the component.
     RAISES (ValueError): If a value is out of range, or the encoder is none.
     """
     check_precision(precision)
+    check_precision(predict_precision, "predict_precision")
     if pooling not in POOLINGS:
         raise ValueError(f"pooling must be one of {POOLINGS}, got {pooling!r}")
     if hidden_size < 0:
@@ -113,7 +119,7 @@ def build_transformer_textcat(
     trained_layers = TrainedLayers(own.train_layers) if own else None
     if own:  # a schedule can't be copied with the settings
         own = replace(own, train_layers=None)
-    settings = ClassifierSettings(own, pooling, hidden_size, dropout, gradients)
+    settings = ClassifierSettings(own, pooling, hidden_size, dropout, gradients, predict_precision)
     model: Model = Model(
         "transformer_textcat",
         _forward_own if own else _forward_tokens,
@@ -285,7 +291,8 @@ def _classify(
         shim.net.set_dropout(model.attrs["dropout_rate"] if own is None else own)
         (logits,), backprop_logits = shim.train_step(*inputs)
     else:
-        with shim.inference() as net:
+        is_exact = bool((shim.description or {}).get("int8"))
+        with shim.inference("fp32" if is_exact else settings.predict_precision) as net:
             (logits,) = net(*inputs)
     scores = logits.detach().float()
     scores = scores.softmax(1) if settings.gradients.exclusive else scores.sigmoid()

@@ -118,11 +118,14 @@ class GeneratingPipe(VocabularyPipe):
             set_dropout_rate(self.model, drop)
             self.recent_loss = self.learn(docs)
             losses[self.name] += self.recent_loss
-            rows = (row for doc in docs for row in get_windows(doc))
-            self.learned_characters += sum(len(text) for text, _ in rows)
+            self.learned_characters += sum(self.count_characters(doc) for doc in docs)
             if sgd not in (None, False):
                 self.finish_update(sgd)
         return losses
+
+    def count_characters(self, doc: Doc) -> int:
+        """How many an update learns from, for the speed that loggers show."""
+        return sum(len(text) for text, _ in get_windows(doc))
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Process a stream of Docs in batches, in order. If a batch fails, its Docs are

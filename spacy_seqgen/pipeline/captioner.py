@@ -147,6 +147,11 @@ class ImageCaptioner(GeneratingPipe):
         """Whether there is a caption."""
         return bool(get_true_captions(doc))
 
+    def count_characters(self, doc: Doc) -> int:
+        """Of captions: the text is but the name of the picture."""
+        texts = get_true_captions(doc)
+        return self.captions_per_picture * sum(map(len, texts)) // len(texts)
+
     def learn(self, docs: Sequence[Doc]) -> float:
         """Some captions of each picture, any of them. Pictures that can't be read are left
         out, with a warning that names them."""
@@ -319,15 +324,16 @@ class ImageCaptioner(GeneratingPipe):
         nats, correct, total = 0.0, 0, 0
         known = [doc for doc in docs if self.can_learn(doc)]
         for group in util.minibatch(known, self.batch_pictures):
+            read = [it for it in self._load(group) if not isinstance(it[1], PictureError)]
+            grids = encode_pictures(self.model, [picture for _, picture in read])
             found = [
-                (picture, self.vocabulary.encode(text).ids)
-                for doc, picture in self._load(group)
-                if not isinstance(picture, PictureError)
+                (grid, self.vocabulary.encode(text).ids)
+                for (doc, _), grid in zip(read, grids, strict=True)
                 for text in get_true_captions(doc)
             ]
             for part in util.minibatch(found, self.batch_pictures):
-                pictures, ids = zip(*part, strict=True)
-                batch = CaptionBatch(np.stack(pictures), *pad_targets(ids))
+                features, ids = zip(*part, strict=True)
+                batch = CaptionBatch(np.stack(features), *pad_targets(ids))
                 nll, right = self.model.predict(batch)
                 real = batch.targets != PAD
                 nats += float(nll.double().sum())

@@ -8,6 +8,8 @@ import numpy as np
 
 Key = tuple[Any, ...]
 
+_MOST = float(np.finfo(np.float16).max)
+
 
 class FeatureCache:
     """What an image encoder that does not learn makes of pictures. The ones used longest ago
@@ -44,7 +46,7 @@ class FeatureCache:
         if missing:
             for number, features in zip(missing, make(missing), strict=True):
                 if features is not None:
-                    found[number] = features.astype(np.float16)
+                    found[number] = features.clip(-_MOST, _MOST).astype(np.float16)
                     self._keep(keys[number], found[number])
         return found
 

@@ -125,3 +125,17 @@ def test_evaluate(folder, tmp_path):
     arguments = ("--split", names, "--image-dir", folder / "pictures")
     shown = run("evaluate", folder / "model", folder / "captions.jsonl", *arguments)
     assert "bleu_4" in shown
+
+
+def test_a_captioner_with_a_folder_of_pictures(folder, tmp_path, monkeypatch):
+    """Files are where the user says, or in image_dir; outside of it they are refused."""
+    setting = {"components.image_captioner.image_dir": str(folder / "pictures")}
+    spacy.load(folder / "model", config=setting).to_disk(tmp_path / "model")
+    monkeypatch.chdir(folder)
+    for given in ("pictures/red-blue.png", "red-blue.png"):
+        assert run("caption", tmp_path / "model", given).partition("\t")[0].endswith(given)
+    assert len(run("caption", tmp_path / "model", "pictures").splitlines()) == 16
+    shutil.copy("pictures/red-blue.png", tmp_path)
+    assert "outside of image_dir" in run(
+        "caption", tmp_path / "model", tmp_path / "red-blue.png", code=1
+    )

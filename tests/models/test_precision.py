@@ -7,6 +7,7 @@ from spacy_seqgen.models.precision import (
     computing_in,
     full_precision,
     resolve_precision,
+    supports_bf16,
 )
 
 CPU = torch.device("cpu")
@@ -57,5 +58,5 @@ def test_full_precision_inside_autocast():
 
 
 def test_supports_bf16_answers():
-    assert precision.supports_bf16(CPU) in (True, False)
-    assert precision.supports_bf16(torch.device("meta")) is False
+    assert supports_bf16(CPU) in (True, False)
+    assert supports_bf16(torch.device("meta")) is False

@@ -1,6 +1,5 @@
 import copy
 import pickle
-import warnings
 
 import numpy as np
 import pytest
@@ -11,6 +10,8 @@ from thinc.api import Adam, Model, PyTorchWrapper_v3, set_dropout_rate
 from spacy_seqgen.models import precision
 from spacy_seqgen.models.language_model import LanguageBatch, build_recurrent_lm
 from spacy_seqgen.models.shim import TorchShim
+
+from ..util import computing_bf16
 
 
 def make(seed=0, size=12, **options) -> Model:
@@ -167,13 +168,10 @@ def test_copies_and_pickles_leave_the_optimizer_behind():
 
 
 def test_bf16_trains_and_leaves_fp32_weights(monkeypatch):
-    """bfloat16 as such, on any CPU: PyTorch's own kernels know it, oneDNN's may not."""
     monkeypatch.setattr(precision, "supports_bf16", lambda device: True)
     model, exact = make(precision="bf16"), make(precision="fp32")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch's own, about flags that are not set here
-        with torch.backends.mkldnn.flags(enabled=False):
-            losses = train(model, Adam(0.02), steps=40)
+    with computing_bf16():
+        losses = train(model, Adam(0.02), steps=40)
     expected = train(exact, Adam(0.02), steps=40)
     assert losses.sum() == pytest.approx(expected.sum(), rel=0.1)
     assert losses.dtype == np.float32

@@ -331,6 +331,16 @@ def test_a_reader_and_a_captioner_of_one_folder(nlp, captions, tmp_path, monkeyp
     nlp.update(examples, sgd=nlp.create_optimizer())
 
 
+def test_what_counts_as_learned(captions):
+    """Characters of captions, not those of paths."""
+    nlp = make_nlp(captions)
+    pipe = nlp.get_pipe("image_captioner")
+    pipe.captions_per_picture = 2
+    path = next(iter(captions))
+    pipe.update(make_examples(nlp, {path: ["one", "three"]}))
+    assert pipe.learned_characters == 2 * 8 // 2
+
+
 def test_nothing_to_learn(captions, tmp_path):
     nlp = spacy.blank("en")
     nlp.add_pipe("image_captioner")

@@ -13,10 +13,11 @@ from spacy.training import Example
 from thinc.api import fix_random_seed
 from torch.nn import functional as F
 
+from spacy_seqgen.models import precision
 from spacy_seqgen.models.class_gradients import ClassGradients
 from spacy_seqgen.models.explaining import explain
 from spacy_seqgen.models.shim import get_shim
-from spacy_seqgen.models.text_classification import get_pieces
+from spacy_seqgen.models.text_classification import get_pieces, quantize
 from spacy_seqgen.modules.classifier_head import POOLINGS
 
 from ..classifiers import (
@@ -28,6 +29,7 @@ from ..classifiers import (
     scores,
     train,
 )
+from ..util import computing_bf16
 
 
 @pytest.fixture(scope="module")
@@ -464,6 +466,21 @@ def test_quantized(folder, tmp_path):
     again = ["quantize", str(tmp_path / "int8"), str(tmp_path / "again")]
     assert CliRunner().invoke(app, again).exit_code == 1
     assert CliRunner().invoke(app, [*command[:2], command[1]]).exit_code == 1
+
+
+def test_predictions_in_bf16(folder, monkeypatch):
+    """Nearly the same; and in 8 bits exactly, as nothing is computed in bf16 then."""
+    monkeypatch.setattr(precision, "supports_bf16", lambda device: True)
+    nlp = make_classifier(folder, steps=20)
+    fast = make_classifier(folder, seed=7, predict_precision="auto").from_bytes(nlp.to_bytes())
+    texts = [text for text, _ in TEXTS]
+    exact = np.array(scores(nlp, texts))
+    with computing_bf16():
+        rounded = np.array(scores(fast, texts))
+    assert 0 < np.abs(exact - rounded).max() < 0.02
+    for made in (nlp, fast):
+        assert quantize(made.get_pipe("textcat").model)
+    assert scores(fast, texts) == scores(nlp, texts)
 
 
 def test_several_processes(folder):

@@ -105,7 +105,8 @@ def test_settings_that_do_not_fit(folder):
         ({"dropout": 1.0}, "dropout must be"),
         ({"label_smoothing": 1.0}, "label_smoothing must be"),
         ({"class_weights": [1.0, 0.0]}, "class_weights must be above 0"),
-        ({"precision": "int8"}, "precision must be one of"),
+        ({"precision": "int8"}, "^precision must be one of"),
+        ({"predict_precision": "fp64"}, "predict_precision must be one of"),
     ]:
         with pytest.raises(ValueError, match=message):
             build(own, True, **wrong)

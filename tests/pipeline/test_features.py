@@ -64,3 +64,9 @@ def test_a_frozen_encoder_reads_pictures_once(tmp_path, monkeypatch):
     )
     nlp.update(examples, sgd=optimizer)
     assert len(read) == 17  # it is another one now
+
+
+def test_features_beyond_half_precision_stay_finite():
+    cache = FeatureCache(1)
+    (found,) = cache.get([("a",)], lambda numbers: [np.array([1e6, -1e6, 1], dtype=np.float32)])
+    assert np.isfinite(found).all() and found[0] > 6e4 > -6e4 > found[1]
