@@ -34,6 +34,9 @@ def main(
     sst2: Annotated[
         Path, typer.Option(help="Folder of the Stanford Sentiment Treebank, for textcat")
     ] = Path("assets/sst2"),
+    glove: Annotated[
+        Path | None, typer.Option(help="Word vectors of 50 values, for textcat: glove.6B.50d.txt")
+    ] = None,
 ) -> None:
     """
     Measure speed and quality against plain PyTorch, written as well as we can.
@@ -56,7 +59,7 @@ def main(
         )
         rows = benchmark.run()
     elif name == "textcat":
-        rows = _textcat(sst2, quick=quick, peers=peers, only=only)
+        rows = _textcat(sst2, quick=quick, peers=peers, only=only, glove=glove)
     elif name == "captioner":
         from .captioner import Benchmark as CaptionerBenchmark
 

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import srsly
 from spacy.language import Language
+from spacy.pipeline import TextCategorizer
 from spacy.tokens import DocBin
 from spacy.training import Example
 from spacy.util import logger
@@ -21,6 +23,7 @@ from .textfiles import TextFileError, find_text_files, read_blocks, read_lines
 FORMATS = ("auto", "tsv", "csv", "jsonl", "label_text", "folders", "spacy")
 
 
+_MANY = 10  # labels, of which only as many texts are strange
 _MAX_FIELD = 10_000_000  # characters of a field of CSV
 
 
@@ -74,8 +77,11 @@ class TextClassification:
         self.census: Census | None = None
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
+        is_new = self.census is None
         census = self.census or self.count()
         known = self.labels or list(census.labels)
+        if is_new:
+            self._compare_labels(nlp, known)
         for item in self._kept():
             unknown = item.cats.keys() - set(known)
             if unknown:
@@ -86,6 +92,17 @@ class TextClassification:
                 raise TextFileError(f"{item.place} has half a surrogate pair: {error}") from error
             reference.cats = {label: item.cats.get(label, 0.0) for label in known}
             yield Example(nlp.make_doc(item.text), reference)
+
+    def _compare_labels(self, nlp: Language, found: list[str]) -> None:
+        """Warn of labels that a classifier of the pipeline, trained or in training, can't give."""
+        for name, pipe in nlp.pipeline:
+            known = getattr(pipe, "labels", ())
+            unknown = [label for label in found if label not in known]
+            if isinstance(pipe, TextCategorizer) and known and unknown:
+                logger.warning(
+                    "Labels of %s that '%s' does not know, so that they don't count: %s. It has %s",
+                    self.path, name, unknown, list(known),
+                )  # fmt: skip
 
     def count(self) -> Census:
         """Go through the corpus once, and warn of what is not as it should be.
@@ -111,6 +128,12 @@ class TextClassification:
     def _warn(self, census: Census) -> None:
         shares = ", ".join(f"{label} {n}" for label, n in census.labels.items())
         logger.info("Texts of %s: %d (%s)", self.path, census.texts, shares)
+        if len(census.labels) > max(_MANY, census.texts / 2):
+            logger.warning(
+                "%s has nearly as many labels (%d) as texts (%d): are text and label in the right "
+                "places, and the format right (%s)?",
+                self.path, len(census.labels), census.texts, self.format,
+            )  # fmt: skip
         if census.empty:
             logger.warning("Empty texts of %s left out: %d", self.path, census.empty)
         if census.repeated:
@@ -173,9 +196,10 @@ def _read_folders(place: Path) -> Iterator[Labelled]:
     folders = sorted(item for item in place.iterdir() if item.is_dir()) if place.is_dir() else []
     if not folders:
         raise TextFileError(f"{place} is no folder with a folder for each class")
-    for folder in folders:
-        for file in find_text_files(folder):
-            yield Labelled("".join(read_blocks(file)).strip(), {folder.name: 1.0}, str(file))
+    # One text of each class after the other: the first hundred are of all classes then.
+    files = [[(folder.name, file) for file in find_text_files(folder)] for folder in folders]
+    for label, file in filter(None, chain.from_iterable(zip_longest(*files))):
+        yield Labelled("".join(read_blocks(file)).strip(), {label: 1.0}, str(file))
 
 
 def _read_docs(place: Path) -> Iterator[Labelled]:

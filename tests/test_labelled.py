@@ -154,3 +154,35 @@ def test_long_fields_of_csv(tmp_path, monkeypatch):
         with pytest.raises(TextFileError, match=r"a\.csv, line [23] is not CSV: .*closing quote"):
             list(read_labelled(write(tmp_path / "a.csv", text)))
     assert csv.field_size_limit() == before
+
+
+def test_labels_that_the_classifier_does_not_know(tmp_path, caplog):
+    caplog.set_level("WARNING", logger="spacy")
+    nlp = spacy.blank("en")
+    for label in ("pos", "neg"):
+        nlp.add_pipe("textcat", name=f"no labels {label}")
+    nlp.add_pipe("textcat_multilabel", name="classes").add_label("pos")
+    reader = create_text_classification_reader(write(tmp_path / "a.tsv", "a\tpos\nb\tNEG\n"))
+    assert len(list(reader(nlp))) == len(list(reader(nlp))) == 2
+    (found,) = caplog.messages
+    assert "'classes' does not know" in found and "['NEG']" in found and "['pos']" in found
+
+
+def test_nearly_as_many_labels_as_texts(tmp_path, caplog):
+    caplog.set_level("WARNING", logger="spacy")
+    lines = [f"text {n}\tlabel {n % 20}" for n in range(39)]
+    read(write(tmp_path / "a.tsv", "\n".join(lines)))
+    assert "nearly as many labels (20) as texts (39)" in caplog.text
+    caplog.clear()
+    read(write(tmp_path / "b.tsv", "\n".join([*lines, "one more\tlabel 0"])))
+    assert not caplog.messages
+
+
+def test_a_limit_takes_texts_of_all_folders(tmp_path):
+    for label, count in (("neg", 5), ("pos", 2), ("so so", 3)):
+        (tmp_path / label).mkdir()
+        for n in range(count):
+            write(tmp_path / label / f"{n}.txt", f"{label} {n}")
+    texts = [text for text, _ in read(tmp_path, limit=6)]
+    assert texts == ["neg 0", "pos 0", "so so 0", "neg 1", "pos 1", "so so 1"]
+    assert len(read(tmp_path)) == 10

@@ -4,6 +4,7 @@ import tempfile
 from typing import IO, Any
 
 import numpy as np
+from spacy.util import logger
 
 KINDS = ("memory", "disk", "none")
 
@@ -53,14 +54,25 @@ class ActivationCache:
         if key in self._found or self.size + size > self.limit:
             return
         if self.kind == "disk":
-            if self._file is None:
-                self._file = tempfile.TemporaryFile()
-            place = self._file.seek(0, 2)
-            self._file.write(np.ascontiguousarray(value, dtype=np.float32).data)
-            self._found[key] = place, value.shape
+            try:
+                self._found[key] = self._append(value), value.shape
+            except OSError as error:
+                logger.warning("No more outputs of frozen layers are kept on the disk: %s", error)
+                self.limit = self.size
+                return
         else:
             self._found[key] = value.copy()  # not a part of the batch it came from
         self.size += size
+
+    def _append(self, value: np.ndarray) -> int:
+        """Where in the file it begins."""
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(buffering=0)
+        place = self._file.seek(0, 2)
+        data = np.ascontiguousarray(value, dtype=np.float32).tobytes()
+        if self._file.write(data) != len(data):
+            raise OSError("it is full")
+        return place
 
     def __getstate__(self) -> dict[str, Any]:
         # For other processes, which do not train.

@@ -48,6 +48,7 @@ def build_attentive_captioner(
     attention: str | Callable = "additive",
     gate: bool = True,
     positions: bool = True,
+    layout: int = 1,
     context_layers: int = 0,
     input_feeding: bool | None = None,
     doubly_stochastic: float = 1.0,
@@ -72,6 +73,8 @@ def build_attentive_captioner(
         your own.
     gate (bool): Let the decoder choose how much of what it sees counts at each step.
     positions (bool): Tell each part of the grid where it is.
+    layout (int): What the decoder begins with: 1 for the mean of the grid, as in the paper;
+        3 for a linear function of 3 x 3 parts, and so on, so that it knows what is where.
     context_layers (int): Layers of self-attention between the parts of the grid: with them
         a part knows what it is left of, say (Herdade et al. 2019,
         https://arxiv.org/abs/1906.05963). They have 4 heads, and begin by changing nothing.
@@ -93,6 +96,7 @@ def build_attentive_captioner(
     """
     sizes: dict[str, Any] = {
         "embedding_size": embedding_size, "hidden_size": hidden_size, "num_layers": num_layers,
+        "layout": layout,
     }  # fmt: skip
     check_sizes(sizes)
     if cell not in ("lstm", "gru"):

@@ -56,6 +56,7 @@ def build_pretrained_vision(
     layers: int | None = None,
     train_from: int | None = None,
     learn_rate_factor: float = 0.1,
+    instance_norm: bool = False,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> EncoderSettings:
@@ -74,6 +75,10 @@ def build_pretrained_vision(
     train_from (int | None): The first layer, from 0, that training changes. None leaves all
         as they are.
     learn_rate_factor (float): Of the learning rate, for those.
+    instance_norm (bool): Bring each feature to mean 0 and deviation 1 over the parts of each
+        picture. That takes away much of what all of it has in common, such as a style of
+        drawing (Ulyanov et al. 2016, https://arxiv.org/abs/1607.08022), and with it how much
+        there is of anything.
     mean, std (Sequence[float] | None): Of red, green and blue, from 0 to 1: what pictures
         are normalised with. None for what the model was trained with, or, where it does not
         say, those of ImageNet.
@@ -87,7 +92,7 @@ def build_pretrained_vision(
         raise ValueError(f"learn_rate_factor must be above 0, got {learn_rate_factor}")
     check_colours(mean or IMAGENET[0], std or IMAGENET[1])
     given: dict[str, Any] = {"layers": layers, "train_from": train_from}
-    given["factor"] = learn_rate_factor
+    given |= {"factor": learn_rate_factor, "instance_norm": instance_norm}
     colours: dict[str, Any] = {"mean": mean and tuple(mean), "std": std and tuple(std)}
     if name != EFFICIENTNET:
         load = partial(load_vision, name=name, **given, **colours)
@@ -105,6 +110,7 @@ def _make_efficientnet(
     layers: int,
     train_from: int | None,
     factor: float,
+    instance_norm: bool,
     mean: Any,
     std: Any,
 ) -> ImageEncoder:
@@ -122,7 +128,14 @@ def _make_efficientnet(
     # It scales pixels from 0 to 255 as (x - 127) / 128.
     mean, std = mean or (127 / 255,) * 3, std or (128 / 255,) * 3
     chosen = nn.Sequential(*parts[:layers])
-    return LayeredEncoder(chosen, train_from=train_from, rate_factor=factor, mean=mean, std=std)
+    return LayeredEncoder(
+        chosen,
+        train_from=train_from,
+        rate_factor=factor,
+        mean=mean,
+        std=std,
+        instance_norm=instance_norm,
+    )
 
 
 def _load_efficientnet(size: int, *, layers: int) -> Loaded:

@@ -49,6 +49,7 @@ class Pieces:
             )
         self.before, self.after = whole[:before], whole[before + len(plain) :]
         self._nothing = [] if self.before or self.after else [self._piece_of_nothing()]
+        self.window = window
         self.room = window - len(self.before) - len(self.after)
         if not 0 < stride <= self.room:
             raise ValueError(

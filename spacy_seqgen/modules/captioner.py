@@ -1,8 +1,11 @@
 """Captions with attention over a picture (Xu et al. 2015,
 https://arxiv.org/abs/1502.03044): an image encoder before the decoder of the translator."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .attention import AttentionMaker
 from .image_encoders import ImageEncoder
@@ -13,6 +16,9 @@ from .seq2seq import Written, make_embedding
 from .transformer_layers import EncoderLayer
 
 CONTEXT_HEADS = 4
+# Coordinates beside the features, times this: where the decoder looked should not be lost
+# among what it saw there.
+_LOUD = 4.0
 
 
 class AttentiveCaptioner(RecurrentWriter):
@@ -27,7 +33,11 @@ class AttentiveCaptioner(RecurrentWriter):
         then all the decoder knows of the picture is the mean of the grid.
     gate (bool): Whether the decoder decides how much of what it sees counts.
     positions (bool): Tell each part of the grid where it is: add a linear function of its
-        coordinates (compare Liu et al. 2018, https://arxiv.org/abs/1807.03247).
+        coordinates, and put them beside (compare Liu et al. 2018,
+        https://arxiv.org/abs/1807.03247).
+    layout (int): What the decoder begins with: 1 for the mean of the grid, as in the paper;
+        more for a linear function of so many times as many parts, each the mean of its share,
+        so that it knows what is where.
     context_layers (int): Layers of self-attention between the parts of the grid. With them
         a part knows of the others what can't be said of it alone, such as what it is left of
         (Herdade et al. 2019, https://arxiv.org/abs/1906.05963).
@@ -50,6 +60,7 @@ class AttentiveCaptioner(RecurrentWriter):
         attention: str | AttentionMaker = "additive",
         gate: bool = True,
         positions: bool = True,
+        layout: int = 1,
         context_layers: int = 0,
         input_feeding: bool = False,
         doubly_stochastic: float = 1.0,
@@ -69,10 +80,12 @@ class AttentiveCaptioner(RecurrentWriter):
             nn.init.normal_(self.place.weight, std=0.1)
             nn.init.zeros_(self.place.bias)
         self.context = nn.ModuleList(_make_context(hidden_size) for _ in range(context_layers))
+        self.layout = layout
+        self.summary = nn.Linear(layout**2 * hidden_size, hidden_size) if layout > 1 else None
         self.bridge = Bridge(hidden_size, num_layers, 2 if cell == "lstm" else 1)
         self.decoder = RecurrentDecoder(
             make_embedding(target_size, embedding_size, pad),
-            memory_size=hidden_size,
+            memory_size=hidden_size + (2 if positions else 0),
             hidden_size=hidden_size,
             num_layers=num_layers,
             cell=cell,
@@ -106,12 +119,22 @@ class AttentiveCaptioner(RecurrentWriter):
             states = states + self.place(_find_places(grid))
         for layer in self.context:
             states = layer(states, None)
-        mean = states.mean(1, keepdim=True)
         layers = self.decoder.rnn.num_layers
         parts = len(self.bridge.weights) // layers
-        first = self.bridge((mean.expand(-1, layers, -1),) * parts)
+        known = self._summarize(states, grid.shape[2:])[:, None]
+        first = self.bridge((known.expand(-1, layers, -1),) * parts)
+        if self.place is not None:
+            places = _LOUD * _find_places(grid)
+            states = torch.cat([states, places.expand(len(states), -1, -1)], -1)
         mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
         return self.decoder.start(first, states, mask)
+
+    def _summarize(self, states: Tensor, shape: Sequence[int]) -> Tensor:
+        """All parts in one: (batch, rows x columns, hidden) to (batch, hidden)."""
+        if self.summary is None:
+            return states.mean(1)
+        grid = states.transpose(1, 2).unflatten(2, tuple(shape))
+        return self.summary(F.adaptive_avg_pool2d(grid, self.layout).flatten(1))
 
     def penalty(self, written: Written, real: Tensor) -> Tensor | None:
         """alpha_c times the mean, over the parts, of (1 - what each got in all steps)^2."""

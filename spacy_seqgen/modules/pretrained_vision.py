@@ -10,6 +10,8 @@ from .image_encoders import ImageEncoder
 
 Colour = tuple[float, float, float]
 
+_LEAST = 0.1  # deviation: what is the same all over stays near 0
+
 
 class PretrainedEncoder(ImageEncoder):
     """An encoder of some layers, the first of which training leaves as they are, the means
@@ -19,6 +21,8 @@ class PretrainedEncoder(ImageEncoder):
     count (int): Number of layers.
     train_from (int | None): The first layer that training changes; None changes none.
     rate_factor (float): Of the learning rate, for the layers that training changes.
+    instance_norm (bool): Bring each feature to mean 0 and deviation 1 over the parts of each
+        picture (Ulyanov et al. 2016, https://arxiv.org/abs/1607.08022).
     mean, std (tuple[float, float, float]): As for every `ImageEncoder`.
     """
 
@@ -31,15 +35,24 @@ class PretrainedEncoder(ImageEncoder):
         rate_factor: float,
         mean: Colour,
         std: Colour,
+        instance_norm: bool = False,
     ):
         super().__init__(mean, std)
         self.width = width
+        self.instance_norm = instance_norm
         self.first = count if train_from is None else train_from
         if not 0 <= self.first <= count:
             raise ValueError(f"train_from must be from 0 to {count} or null, got {train_from}")
         self.rate_factor = rate_factor
         self.frozen = self.first == count
         self._fixed: list[nn.Module] = []
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        grid = super().forward(pixels)
+        if not self.instance_norm:
+            return grid
+        deviation, mean = torch.std_mean(grid, (2, 3), correction=0, keepdim=True)
+        return (grid - mean) / (deviation + _LEAST)
 
     def fix(self, modules: Iterable[nn.Module]) -> None:
         """Have training leave modules as they are; what they consist of is not meant."""

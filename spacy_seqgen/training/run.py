@@ -1,5 +1,6 @@
 """From a config to a trained pipeline on disk."""
 
+import re
 from pathlib import Path
 
 from spacy.cli._util import show_validation_error
@@ -9,11 +10,13 @@ from thinc.api import Config
 from wasabi import msg
 
 from ..generation.options import OptionError
+from ..models.pretrained import PretrainedError
 from ..textfiles import TextFileError
 from .checkpoint import FILE_NAME, Checkpoint, CheckpointMismatch
 from .data import describe_data
 from .loop import Interrupted, Trainer
 
+_SPACYS = re.compile(r"\[E\d+\]")  # how its own errors begin, which say what to do
 _MAY_DIFFER = ("paths", "training.max_steps", "training.max_epochs", "training.patience",
                "training.eval_frequency", "training.logger")  # fmt: skip
 
@@ -91,6 +94,8 @@ def run_training(
     trainer = Trainer(nlp, output, every=every, use_gpu=use_gpu)
     try:
         return trainer.train(checkpoint)
+    except TextFileError as error:  # of the development data
+        raise TrainingError("Can't read the text", str(error)) from error
     except CheckpointMismatch as error:
         raise TrainingError("Can't resume", str(error)) from error
     except OSError as error:
@@ -110,8 +115,10 @@ def _initialize(config: Config, use_gpu: int) -> Language:
         return init_nlp(config, use_gpu=use_gpu)
     except TextFileError as error:
         raise TrainingError("Can't read the text", str(error)) from error
-    except OptionError as error:
-        raise TrainingError("Can't make the pipeline", str(error)) from error
+    except ValueError as error:
+        if isinstance(error, OptionError | PretrainedError) or _SPACYS.match(str(error)):
+            raise TrainingError("Can't make the pipeline", str(error)) from error
+        raise
 
 
 def _read_checkpoint(path: Path, overwrite: bool) -> Checkpoint | None:

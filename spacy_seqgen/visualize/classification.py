@@ -28,8 +28,9 @@ def draw_confusion(report: dict[str, Any]) -> Any:
     axes = figure.add_subplot()
     shares = [[n / max(1, sum(row)) for n in row] for row in counts]
     image = axes.imshow(shares, cmap="Oranges", vmin=0, vmax=1)
-    axes.set_xticks(range(len(labels)), labels, rotation=60, ha="right")
-    axes.set_yticks(range(len(labels)), labels)
+    # A dollar in a label begins no formula.
+    axes.set_xticks(range(len(labels)), labels, rotation=60, ha="right", parse_math=False)
+    axes.set_yticks(range(len(labels)), labels, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     for i, row in enumerate(counts):

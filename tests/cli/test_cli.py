@@ -251,6 +251,16 @@ def test_train(tmp_path):
     assert "Resuming after 4 updates" in resumed
 
 
+def test_train_without_development_data(tmp_path):
+    """Found out at the first evaluation, and said in one sentence."""
+    path = tmp_path / "train.txt"
+    path.write_text("abc " * 300)
+    config = os.path.join(os.path.dirname(__file__), "..", "..", "configs", "char_lm.cfg")
+    paths = ["--paths.train", path, "--paths.dev", tmp_path / "gone.txt"]
+    shown = run("train", config, "-o", tmp_path / "out", *paths, code=1)
+    assert "Can't read the text" in shown and "gone.txt" in shown
+
+
 def test_init_labels_saves_the_vocabulary_that_training_reads(tmp_path):
     path = tmp_path / "train.txt"
     path.write_text("abc " * 300)

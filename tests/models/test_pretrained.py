@@ -20,9 +20,9 @@ from spacy_seqgen.models.pretrained import (
     make_pretrained_encoder,
 )
 from spacy_seqgen.modules.packing import Packing
-from spacy_seqgen.modules.pretrained_encoder import make_encoder
+from spacy_seqgen.modules.pretrained_encoder import PackedBert, make_encoder
 
-from ..classifiers import make_folder
+from ..classifiers import make_classifier, make_folder
 
 
 @pytest.fixture(scope="module")
@@ -297,3 +297,57 @@ def test_cache_is_bounded(kind):
     assert cache.get(bytes([5])) is None
     cache.clear()
     assert cache.get(bytes([1])) is None
+
+
+def test_a_full_disk_ends_the_keeping_only(monkeypatch, caplog):
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+    cache = ActivationCache("disk", 1.0)
+    value = np.ones((2, 3), dtype=np.float32)
+    cache.put(b"a", value)
+    monkeypatch.setattr(cache, "_file", Full())
+    caplog.set_level("WARNING", logger="spacy")
+    cache.put(b"b", value)
+    cache.put(b"c", value)
+    assert cache.get(b"b") is None and cache.get(b"c") is None
+    (message,) = caplog.messages
+    assert "No space left on device" in message
+
+
+@pytest.mark.parametrize("name", ["SqueezeBertConfig", "ElectraConfig"])
+def test_encoders_with_and_without_a_pooler(folder, name):
+    import transformers
+
+    config = getattr(transformers, name)(
+        vocab_size=20, hidden_size=16, num_attention_heads=2, num_hidden_layers=2,
+        intermediate_size=32, embedding_size=16, max_position_embeddings=40,
+    )  # fmt: skip
+    transformers.AutoModel.from_config(config).save_pretrained(folder)
+    nlp = make_classifier(folder)
+    assert sum(nlp("a good film").cats.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_an_encoder_that_can_not_compute_is_refused_at_once(folder, monkeypatch):
+    def fail(*args, **settings):
+        raise TypeError("unexpected")
+
+    monkeypatch.setattr(PackedBert, "run", fail)
+    with pytest.raises(PretrainedError, match=r"encoder .*TypeError: unexpected"):
+        make_classifier(folder)
+
+
+def test_a_name_of_the_hub_whose_weights_are_a_pickle(folder, monkeypatch):
+    """As transformers says it of a name in the local cache."""
+    from transformers import AutoConfig, AutoModel
+
+    config = AutoConfig.from_pretrained(folder)
+    monkeypatch.setattr(AutoConfig, "from_pretrained", lambda *args, **settings: config)
+
+    def missing(*args, **settings):
+        raise OSError("does not appear to have a file named model.safetensors")
+
+    monkeypatch.setattr(AutoModel, "from_pretrained", missing)
+    with pytest.raises(PretrainedError, match=r"are safetensors.*allow_pickle"):
+        load_pretrained("me/pickle")

@@ -18,6 +18,7 @@ KINDS = [
     {"attention": "general", "positions": False},
     {"attention": "none"},
     {"hidden_size": 8, "context_layers": 2},
+    {"layout": 3},
 ]
 
 
@@ -113,6 +114,21 @@ def test_gradients_reach_every_weight(net, pictures):
     loss, _ = net((pictures,), *targets())
     loss.sum().backward()
     assert [name for name, p in net.named_parameters() if p.grad is None] == []
+
+
+def test_the_decoder_begins_with_what_is_where(pictures):
+    """Or with the mean of the grid, which is the same however its parts are turned around."""
+    for layout in (1, 2):
+        net = make_net(layout=layout, positions=False)
+        grid = net.encode(pictures)
+        one, other = (net.start(g).hidden[0] for g in (grid, grid.flip(3)))
+        assert torch.allclose(one, other, atol=1e-6) == (layout == 1)
+
+
+def test_coordinates_are_beside_what_is_seen(pictures):
+    memory = make_net().start(pictures).memory
+    assert memory.values.shape == (2, 16, 12)
+    assert memory.values[0, 3, -2:].tolist() == [4.0, -4.0]  # the upper right
 
 
 def test_where_it_looks(pictures):
@@ -250,3 +266,12 @@ def test_efficientnet_is_as_in_its_package():
 def test_impossible_settings(make, settings, message):
     with pytest.raises(ValueError, match=message):
         make(**settings)
+
+
+def test_features_have_mean_0_and_deviation_1_over_the_picture(pictures):
+    plain, net = make_pretrained(train_from=None), make_pretrained(train_from=None)
+    net.instance_norm = True
+    grid, found = plain(pictures), net(pictures)
+    deviation, mean = torch.std_mean(grid, (2, 3), correction=0, keepdim=True)
+    torch.testing.assert_close(found, (grid - mean) / (deviation + 0.1))
+    assert net.eval()(torch.full_like(pictures, 7)).abs().max() < 1e-4  # a blank one has none
