@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Iterator
 
+from spacy.util import logger
+
 
 def warmup_cosine(
     initial_rate: float, warmup_steps: int, total_steps: int | str, final_rate: float = 0.0
@@ -56,6 +58,12 @@ def _warmup(
             f"warmup_steps ({warmup_steps}) must be 0 or more and total_steps ({total_steps}) 1 or "
             "more. Where max_steps is 0, total_steps needs a number of its own."
         )
+    if total_steps <= warmup_steps:
+        logger.warning(
+            "The learning rate is still rising when the training ends: warmup_steps is %d, "
+            "total_steps %d. Lower the first.",
+            warmup_steps, total_steps,
+        )  # fmt: skip
     return _rise_and_fall(fall, initial_rate, warmup_steps, total_steps, final_rate)
 
 

@@ -18,9 +18,12 @@ def test_no_warmup():
     assert rates == pytest.approx([0.5, 0.0, 0.0])
 
 
-def test_a_run_shorter_than_the_warmup():
+def test_a_run_shorter_than_the_warmup(caplog):
+    caplog.set_level("WARNING", logger="spacy")
     rates = list(islice(warmup_cosine(1.0, 4, 2), 6))
     assert rates == [0.25, 0.5, 0.75, 1.0, 0.0, 0.0]
+    (message,) = caplog.messages
+    assert "warmup_steps is 4, total_steps 2" in message
 
 
 @pytest.mark.parametrize("warmup,total", [(-1, 5), (0, 0)])

@@ -73,8 +73,9 @@ def build_attentive_captioner(
         your own.
     gate (bool): Let the decoder choose how much of what it sees counts at each step.
     positions (bool): Tell each part of the grid where it is.
-    layout (int): What the decoder begins with: 1 for the mean of the grid, as in the paper;
-        3 for a linear function of 3 x 3 parts, and so on, so that it knows what is where.
+    layout (int): How many regions across and down have a projection of their own: 1 for the
+        same everywhere, as in the paper; with more, the mean of the grid, which the decoder
+        begins with, says what is where.
     context_layers (int): Layers of self-attention between the parts of the grid: with them
         a part knows what it is left of, say (Herdade et al. 2019,
         https://arxiv.org/abs/1906.05963). They have 4 heads, and begin by changing nothing.

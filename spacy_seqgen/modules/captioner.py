@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .attention import AttentionMaker
 from .image_encoders import ImageEncoder
@@ -35,9 +34,8 @@ class AttentiveCaptioner(RecurrentWriter):
     positions (bool): Tell each part of the grid where it is: add a linear function of its
         coordinates, and put them beside (compare Liu et al. 2018,
         https://arxiv.org/abs/1807.03247).
-    layout (int): What the decoder begins with: 1 for the mean of the grid, as in the paper;
-        more for a linear function of so many times as many parts, each the mean of its share,
-        so that it knows what is where.
+    layout (int): How many regions across and down have a projection of their own: with more
+        than one, the mean of the grid, which the decoder begins with, says what is where.
     context_layers (int): Layers of self-attention between the parts of the grid. With them
         a part knows of the others what can't be said of it alone, such as what it is left of
         (Herdade et al. 2019, https://arxiv.org/abs/1906.05963).
@@ -72,7 +70,11 @@ class AttentiveCaptioner(RecurrentWriter):
         self.has_attention = attention != "none"
         self.doubly_stochastic = doubly_stochastic
         self.encoder = encoder
-        self.projection = nn.Linear(encoder.width, hidden_size)
+        self.projection = (
+            nn.Linear(encoder.width, hidden_size)
+            if layout == 1
+            else RegionalLinear(encoder.width, hidden_size, layout)
+        )
         self.norm = nn.LayerNorm(hidden_size)
         self.place = nn.Linear(2, hidden_size) if positions else None
         if self.place is not None:
@@ -80,8 +82,6 @@ class AttentiveCaptioner(RecurrentWriter):
             nn.init.normal_(self.place.weight, std=0.1)
             nn.init.zeros_(self.place.bias)
         self.context = nn.ModuleList(_make_context(hidden_size) for _ in range(context_layers))
-        self.layout = layout
-        self.summary = nn.Linear(layout**2 * hidden_size, hidden_size) if layout > 1 else None
         self.bridge = Bridge(hidden_size, num_layers, 2 if cell == "lstm" else 1)
         self.decoder = RecurrentDecoder(
             make_embedding(target_size, embedding_size, pad),
@@ -113,28 +113,25 @@ class AttentiveCaptioner(RecurrentWriter):
         pictures (Tensor): Pixels, or what `encode` makes of them.
         """
         grid = self.encode(pictures) if pictures.dtype == torch.uint8 else pictures
-        states = self.norm(torch.tanh(self.projection(grid.flatten(2).transpose(1, 2))))
+        parts = grid.flatten(2).transpose(1, 2)
+        if isinstance(self.projection, RegionalLinear):
+            projected = self.projection(parts, grid.shape[2:])
+        else:
+            projected = self.projection(parts)
+        states = self.norm(torch.tanh(projected))
         if self.place is not None:
             # Added, and so not pressed by tanh: "left of" is learned in half as many updates.
             states = states + self.place(_find_places(grid))
         for layer in self.context:
             states = layer(states, None)
+        mean = states.mean(1, keepdim=True)
         layers = self.decoder.rnn.num_layers
-        parts = len(self.bridge.weights) // layers
-        known = self._summarize(states, grid.shape[2:])[:, None]
-        first = self.bridge((known.expand(-1, layers, -1),) * parts)
+        first = self.bridge((mean.expand(-1, layers, -1),) * (len(self.bridge.weights) // layers))
         if self.place is not None:
             places = _LOUD * _find_places(grid)
             states = torch.cat([states, places.expand(len(states), -1, -1)], -1)
         mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
         return self.decoder.start(first, states, mask)
-
-    def _summarize(self, states: Tensor, shape: Sequence[int]) -> Tensor:
-        """All parts in one: (batch, rows x columns, hidden) to (batch, hidden)."""
-        if self.summary is None:
-            return states.mean(1)
-        grid = states.transpose(1, 2).unflatten(2, tuple(shape))
-        return self.summary(F.adaptive_avg_pool2d(grid, self.layout).flatten(1))
 
     def penalty(self, written: Written, real: Tensor) -> Tensor | None:
         """alpha_c times the mean, over the parts, of (1 - what each got in all steps)^2."""
@@ -142,6 +139,35 @@ class AttentiveCaptioner(RecurrentWriter):
             return None
         seen = (written.weights * real[:, :, None]).sum(1)
         return self.doubly_stochastic * (1 - seen).square().mean(1)
+
+
+class RegionalLinear(nn.Module):
+    """A linear function of each part of a grid, which depends on the region that it is in.
+
+    width_in, width (int): From and to.
+    regions (int): Across, and as many down.
+    """
+
+    def __init__(self, width_in: int, width: int, regions: int):
+        super().__init__()
+        self.regions = regions
+        limit = width_in**-0.5  # as `nn.Linear`
+        shape = (regions**2, width_in, width)
+        self.weight = nn.Parameter(torch.empty(shape).uniform_(-limit, limit))
+        self.bias = nn.Parameter(torch.empty(regions**2, width).uniform_(-limit, limit))
+
+    def forward(self, parts: Tensor, shape: Sequence[int]) -> Tensor:
+        """
+        parts (Tensor): (batch, rows x columns, width_in).
+        shape (Sequence[int]): Rows and columns.
+        RETURNS (Tensor): (batch, rows x columns, width).
+        """
+        down, across = (
+            torch.arange(size, device=parts.device) * self.regions // size for size in shape
+        )
+        region = (down[:, None] * self.regions + across).flatten()
+        found = torch.einsum("bpi,pio->bpo", parts, self.weight[region])
+        return found + self.bias[region]
 
 
 def _make_context(width: int) -> EncoderLayer:

@@ -13,6 +13,9 @@ from .classifier_head import ClassifierHead
 from .packing import Packing
 from .pretrained_encoder import PretrainedEncoder
 
+# Positions that predictions on a CPU compute at a time: more is no faster, but takes memory.
+_AT_ONCE = 1024
+
 
 class TextClassifier(nn.Module):
     """An encoder, of which the lower part may be frozen, and a head.
@@ -58,7 +61,10 @@ class TextClassifier(nn.Module):
         return (self._classify(groups, pooled, counts),)
 
     def _groups(self, windows: Sequence[np.ndarray]) -> list[list[int]]:
-        return list(by_padded_size([len(window) for window in windows], self.batch_size))
+        size = self.batch_size
+        if self._device.type == "cpu" and not torch.is_grad_enabled():
+            size = min(size, _AT_ONCE)
+        return list(by_padded_size([len(window) for window in windows], size))
 
     def _classify(
         self,
