@@ -54,8 +54,8 @@ def test_report_command(tmp_path, factory):
     nlp = spacy.blank("en")
     nlp.add_pipe(factory)
     data = tmp_path / "a.tsv"
-    data.write_text("a good film\tpos\nbad\tvery bad\n")
-    for label in ("pos", "very bad"):
+    data.write_text("a good film\tpos\nbad\t$ver$y {bad\n")  # which is no formula
+    for label in ("pos", "$ver$y {bad"):
         nlp.get_pipe(factory).add_label(label)
     nlp.initialize()
     nlp.to_disk(tmp_path / "model")
@@ -65,6 +65,12 @@ def test_report_command(tmp_path, factory):
     assert done.exit_code == 0, done.output
     pictures = {"reliability.png"} | ({"confusion.png"} if factory == "textcat" else set())
     assert {path.name for path in output.iterdir()} == pictures | {"report.json"}
+    (tmp_path / "stsa.binary.test").write_text("pos a good film\n")
+    evaluate = ["evaluate", command[1], str(tmp_path / "stsa.binary.test"), "-f", "label_text"]
+    done = CliRunner().invoke(app, evaluate)
+    assert done.exit_code == 0 and "cats_score" in done.output, done.output
+    done = CliRunner().invoke(app, [*evaluate, "--start", "0.5"])
+    assert done.exit_code == 1 and "are for running text" in done.output
     spacy.blank("en").to_disk(tmp_path / "blank")
     command[1] = str(tmp_path / "blank")
     assert CliRunner().invoke(app, command).exit_code == 1

@@ -133,7 +133,8 @@ def test_convert(tmp_path):
     assert "50.0%" in done.output and "Wrote 2 texts" in done.output
     docs = list(DocBin().from_disk(output).get_docs(spacy.blank("de").vocab))
     assert [(doc.text, doc.cats) for doc in docs] == EXPECTED
-    for wrong in (["--task", "other"], ["--task", "textcat", "--format", "csv"]):
+    classes = ["--task", "textcat"]
+    for wrong in (["--task", "other"], [*classes, "-f", "csv"], [*classes, "--max-length", "3"]):
         assert CliRunner().invoke(app, [*command[:3], *wrong]).exit_code == 1
 
 

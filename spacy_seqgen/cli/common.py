@@ -90,9 +90,13 @@ def read_examples(
     start: float | int = 0,
     stop: float | int | None = None,
     target: Path | None = None,
+    format: str = "auto",
 ) -> Iterator[Example]:
-    """As `read_docs`, for evaluation; and sentence pairs, if the pipeline translates, or
-    pictures, if it captions them."""
+    """As `read_docs`, for evaluation; and sentence pairs, if the pipeline translates,
+    pictures, if it captions them, or labelled texts, if it classifies them.
+
+    format (str): Of labelled texts.
+    """
     if path.suffix != ".spacy" and _has(nlp, "image_captioner"):
         if target or start != 0 or stop not in (None, 1.0):
             raise ValueError(
@@ -106,7 +110,9 @@ def read_examples(
             raise ValueError(f"--start and --stop are for running text, and {path} holds pairs")
         yield from create_parallel_reader(path, target)(nlp)
     elif path.suffix != ".spacy" and _has(nlp, *CLASSIFIERS):
-        yield from read_labelled_examples(nlp, path)
+        if start != 0 or stop not in (None, 1.0):
+            raise ValueError(f"--start and --stop are for running text, and {path} has labels")
+        yield from read_labelled_examples(nlp, path, format)
     elif is_jsonl(path):
         for doc in read_docs(nlp, path):
             yield Example(nlp.make_doc(doc.text), doc)

@@ -57,6 +57,8 @@ def convert_cli(
         msg.fail(f'--task must be "translation" or "textcat", got {task!r}', exits=1)
     if output.suffix != ".spacy":
         msg.fail(f"The file to write must end in .spacy, got {output}", exits=1)
+    if task == "textcat" and (target or max_length or max_ratio):
+        msg.fail("--target, --max-length and --max-ratio are for sentence pairs", exits=1)
     install_extensions()
     found = DocBin(store_user_data=True)
     try:

@@ -16,7 +16,8 @@ def evaluate_cli(
     path: Path = Arg(
         ...,
         help='Evaluation data: .spacy, .jsonl with "text", or running text; for a translator, '
-        "pairs (source TAB translation) or the sources; for a captioner, pictures with captions",
+        "pairs (source TAB translation) or the sources; for a captioner, pictures with captions; "
+        "for a text classifier, labelled texts (.tsv, .csv, .jsonl, or a folder for each class)",
         exists=True,
     ),
     target: Path | None = Opt(
@@ -27,6 +28,9 @@ def evaluate_cli(
     ),
     split: Path | None = Opt(
         None, "--split", help="File with the names of the pictures to evaluate on", exists=True
+    ),
+    format: str = Opt(
+        "auto", "--format", "-f", help="Of labelled texts, if the ending does not tell"
     ),
     start: str = Opt(
         "0",
@@ -48,6 +52,8 @@ def evaluate_cli(
     python -m spacy seqgen evaluate training/char_lm/model-best corpus/dev.txt
 
     python -m spacy seqgen evaluate training/translator/model-best test.en --target test.fr
+
+    python -m spacy seqgen evaluate training/sentiment/model-best test.tsv
     """
     from ..image_captions import create_image_captions_reader
     from .common import load_pipeline, open_output, read_examples
@@ -64,7 +70,7 @@ def evaluate_cli(
             examples = list(create_image_captions_reader(path, image_dir, split)(nlp))
         else:
             bounds = _parse_bound(start), _parse_bound(stop)
-            examples = list(read_examples(nlp, path, *bounds, target))
+            examples = list(read_examples(nlp, path, *bounds, target, format))
         if not examples:
             raise ValueError(f"There is no text in {path}")
         scores = nlp.evaluate(examples, per_component=True)
