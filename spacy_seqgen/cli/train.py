@@ -1,5 +1,6 @@
 """`spacy seqgen train`"""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from spacy.cli._util import (
     setup_gpu,
     show_validation_error,
 )
-from spacy.util import load_config
+from spacy.util import load_config, logger
 from wasabi import msg
 
 from .app import app
@@ -68,6 +69,8 @@ def train_cli(
     setup_gpu(use_gpu)
     with show_validation_error(config_path):
         config = load_config(config_path, overrides=overrides, interpolate=False)
+    level = logger.level
+    logger.setLevel(logging.INFO)  # as in `spacy train`; readers say what they found
     try:
         run_training(
             config, output_path, resume=resume, overwrite=overwrite, every=every, use_gpu=use_gpu
@@ -77,3 +80,5 @@ def train_cli(
     except KeyboardInterrupt as error:
         msg.warn("Interrupted", str(error))
         sys.exit(130)
+    finally:
+        logger.setLevel(level)

@@ -5,26 +5,25 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from spacy.tokens import Doc
-from thinc.api import Model
+from thinc.api import Model, xp2torch
 
-from .text_classification import get_pieces, get_ready
+from .text_classification import NAME, get_pieces, get_ready
 
 
 def explain(model: Model, doc: Doc, classes: Sequence[int], method: str) -> list[np.ndarray]:
     """How much each token of a Doc speaks for some classes.
 
-    model (Model): `TransformerTextCat.v1` with an encoder of its own.
+    model (Model): `TransformerTextCat.v1`. With an encoder of its own, the input of
+        "gradient" is the vector of a piece before the first layer; with another one, what
+        that makes of a token.
     doc (Doc): The Doc.
     classes (Sequence[int]): Numbers of the classes.
     method (str): "gradient" or "attention".
     RETURNS (list[np.ndarray]): For each class, shape (len(doc),), float32.
     RAISES (ValueError): If the model can't be explained that way.
     """
-    if "trained_layers" not in model.attrs:
-        raise ValueError(
-            "Only spacy-seqgen.TransformerTextCat.v1 with an encoder of its own "
-            "(spacy-seqgen.PretrainedEncoder.v1) can be explained"
-        )
+    if model.name != NAME:
+        raise ValueError("Only spacy-seqgen.TransformerTextCat.v1 can be explained")
     settings, shim = get_ready(model)
     if method == "attention" and settings.pooling != "attention":
         raise ValueError(
@@ -33,6 +32,8 @@ def explain(model: Model, doc: Doc, classes: Sequence[int], method: str) -> list
         )
     if method == "gradient" and (shim.description or {}).get("int8"):
         raise ValueError("A quantized model has no gradients: explain it before it is quantized")
+    if settings.encoder is None:
+        return _explain_vectors(model, doc, classes, method)
     pieces = get_pieces(model)
     windows = pieces([doc.text]).ids
     with shim.inference() as net:
@@ -43,6 +44,20 @@ def explain(model: Model, doc: Doc, classes: Sequence[int], method: str) -> list
                 found = [net.gradients(windows, number) for number in classes]
     owners = _owners(doc, [piece for window in pieces.offsets(doc.text) for piece in window])
     return [_to_tokens(values, owners, len(doc)) for values in found]
+
+
+def _explain_vectors(
+    model: Model, doc: Doc, classes: Sequence[int], method: str
+) -> list[np.ndarray]:
+    _, shim = get_ready(model)
+    (rows,) = model.layers[0].predict([doc])
+    with shim.inference() as net, torch.inference_mode(False):
+        states = xp2torch(rows, device=shim.device).clone()
+        if method == "attention":
+            found = [net.attention(states)] * len(classes)
+        else:
+            found = [net.gradients(states, number) for number in classes]
+    return [values.detach().cpu().numpy().astype(np.float32) for values in found]
 
 
 def _owners(doc: Doc, offsets: Sequence[tuple[int, int]]) -> np.ndarray:

@@ -31,6 +31,7 @@ from .pretrained import (
 from .shim import DescribedShim
 from .unfreezing import TrainedLayers
 
+NAME = "transformer_textcat"  # of the Thinc model
 _TRIED = 1024  # pieces: longer windows are not tried out
 
 
@@ -125,7 +126,7 @@ def build_transformer_textcat(
         own = replace(own, train_layers=None)
     settings = ClassifierSettings(own, pooling, hidden_size, dropout, gradients, predict_precision)
     model: Model = Model(
-        "transformer_textcat",
+        NAME,
         _forward_own if own else _forward_tokens,
         init=_init,
         dims={"nO": nO},

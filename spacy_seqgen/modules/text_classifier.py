@@ -251,5 +251,17 @@ class VectorClassifier(nn.Module):
         """States of the tokens of all texts, (total, width), to logits, (texts, classes)."""
         return (self.head(self.head.pool(states, packing)[0]),)
 
+    def gradients(self, states: Tensor, number: int) -> Tensor:
+        """The gradient of the logit of a class times the states of one text, (tokens,)."""
+        with torch.enable_grad():
+            states = states.requires_grad_()
+            (logits,) = self(states, Packing([len(states)], states.device))
+            (slope,) = torch.autograd.grad(logits[0, number], states)
+        return (states * slope).sum(1)
+
+    def attention(self, states: Tensor) -> Tensor:
+        """The weight of each token of one text, for pooling "attention"."""
+        return self.head.energies(states).softmax(0)
+
     def set_dropout(self, rate: float) -> None:
         self.head.set_dropout(rate)

@@ -382,8 +382,32 @@ def test_explanations_that_can_not_be(folder):
     other.get_pipe("textcat").add_label("b")
     other.add_pipe("cats_explainer")
     other.initialize()
-    with pytest.raises(ValueError, match="with an encoder of its own"):
+    with pytest.raises(ValueError, match=r"Only spacy-seqgen\.TransformerTextCat\.v1"):
         other("a film")
+
+
+@pytest.mark.parametrize("method,pooling", [("gradient", "mean"), ("attention", "attention")])
+def test_explanations_of_vectors_that_others_make(method, pooling):
+    nlp = spacy.blank("en")
+    tokens = {"@architectures": "spacy.HashEmbedCNN.v2", "pretrained_vectors": None}
+    sizes = {"width": 8, "depth": 1, "embed_size": 50, "window_size": 1, "maxout_pieces": 2}
+    block = {"@architectures": "spacy-seqgen.TransformerTextCat.v1", "exclusive_classes": True}
+    model = {**block, "pooling": pooling, "encoder": {**tokens, **sizes, "subword_features": True}}
+    nlp.add_pipe("textcat", config={"model": model})
+    train(nlp, 3)
+    nlp.add_pipe("cats_explainer", config={"method": method, "threshold": 0.0})
+    doc = nlp("a very good film")
+    pipe = nlp.get_pipe("textcat")
+    one, two = (doc._.cats_attribution[label] for label in pipe.labels)
+    assert one.shape == two.shape == (4,) and one.dtype == np.float32
+    if method == "attention":
+        assert one.sum() == pytest.approx(1, abs=1e-5) and (one == two).all()
+        return
+    # The mean and the layer above it are linear: what the tokens say adds up.
+    bias = get_shim(pipe.model).net.head.output.bias.detach().numpy()
+    logits = np.log([doc.cats[label] for label in pipe.labels])
+    found = np.array([one.sum(), two.sum()]) + bias
+    assert found[0] - found[1] == pytest.approx(logits[0] - logits[1], abs=1e-4)
 
 
 # Encoders of others
