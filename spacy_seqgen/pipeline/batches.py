@@ -86,7 +86,10 @@ class CarriedState:
             return start, [BOS] * len(places)
         found = torch.tensor([place for place in places if place is not None])
         state = tuple(
-            new.index_copy(0, torch.tensor(known, device=new.device), old[found.to(old.device)])
+            # Kept ones are in bfloat16 where that is computed in.
+            new.index_copy(
+                0, torch.tensor(known, device=new.device), old[found.to(old.device)].to(new)
+            )
             for new, old in zip(start, self._state, strict=True)
         )
         return state, [BOS if place is None else int(self._last[place]) for place in places]

@@ -75,6 +75,15 @@ def test_windows_that_follow_get_the_state_and_the_symbol_before():
     assert before == [8, 6, BOS]
 
 
+def test_states_in_bfloat16_are_carried_to_other_rows():
+    carried = remembered()
+    carried._state = tuple(item.bfloat16() for item in carried._state)
+    expected, _ = remembered().begin(windows((12, 14), (2, 4), (50, 52)), zeros)
+    found, _ = carried.begin(windows((12, 14), (2, 4), (50, 52)), zeros)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)  # small whole numbers
+
+
 def test_rows_behind_which_there_was_padding_are_forgotten():
     state, before = remembered().begin(windows((21, 23), (0, 2), (1, 3)), zeros)
     assert (state[0] == 0).all()
