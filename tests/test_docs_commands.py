@@ -82,6 +82,9 @@ def world(tmp_path_factory):
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
+    several = [{"text": text, "labels": [label, "film"]} for text, label in TEXTS]
+    for name in ("subjects", "subjects_dev"):
+        srsly.write_jsonl(folder / f"{name}.jsonl", several)
     (folder / "texts.txt").write_text("the cat sleeps\nthe black dog\n")
     (folder / "prompts.txt").write_text("To be\nThe\n")
     (folder / "glove.txt.gz").write_bytes(gzip.compress(vectors.encode()))
