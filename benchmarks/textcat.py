@@ -16,8 +16,8 @@ from thinc.api import fix_random_seed
 from wasabi import msg
 
 from spacy_seqgen.labelled import create_text_classification_reader
+from spacy_seqgen.models.finding import find_weights
 from spacy_seqgen.models.precision import resolve_precision
-from spacy_seqgen.models.pretrained import find_weights
 from spacy_seqgen.models.text_classification import quantize
 from spacy_seqgen.training.memory import keep_freed_memory
 

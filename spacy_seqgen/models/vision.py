@@ -11,14 +11,8 @@ from torch import Tensor
 
 from ..modules.pretrained_vision import Colour
 from ..modules.transformers_vision import TransformersEncoder
-from .pretrained import (
-    PretrainedError,
-    build_encoder,
-    explained,
-    find_weights,
-    load_model,
-    why_no_hub,
-)
+from .finding import PretrainedError, explained, find_weights, why_no_hub
+from .pretrained import build_encoder, load_model
 
 _COLOURS = "preprocessor_config.json"
 IMAGENET: tuple[Colour, Colour] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean, deviation

@@ -10,7 +10,7 @@ from thinc.api import Config
 from wasabi import msg
 
 from ..generation.options import OptionError
-from ..models.pretrained import PretrainedError
+from ..models.finding import PretrainedError
 from ..textfiles import TextFileError
 from .checkpoint import FILE_NAME, Checkpoint, CheckpointMismatch
 from .data import describe_data

@@ -11,11 +11,10 @@ import pytest
 import torch
 
 from spacy_seqgen.models.activations import ActivationCache
+from spacy_seqgen.models.finding import PretrainedError, find_weights
 from spacy_seqgen.models.pieces import Pieces
 from spacy_seqgen.models.pretrained import (
-    PretrainedError,
     build_encoder,
-    find_weights,
     load_pretrained,
     make_pretrained_encoder,
 )

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from spacy_seqgen.models import vision
+from spacy_seqgen.models.finding import PretrainedError
 from spacy_seqgen.models.image_encoders import build_pretrained_vision
-from spacy_seqgen.models.pretrained import PretrainedError
 
 timm = pytest.importorskip("timm", exc_type=ImportError)
 

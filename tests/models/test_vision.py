@@ -9,8 +9,8 @@ import torch
 from transformers import AutoModel, BertConfig, CLIPConfig, CLIPModel
 
 from spacy_seqgen.models import vision
+from spacy_seqgen.models.finding import PretrainedError
 from spacy_seqgen.models.image_encoders import build_pretrained_vision
-from spacy_seqgen.models.pretrained import PretrainedError
 from spacy_seqgen.modules.grids import GridReader
 from spacy_seqgen.modules.transformers_vision import TransformersEncoder
 

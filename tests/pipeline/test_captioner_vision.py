@@ -9,7 +9,7 @@ import torch
 from spacy.training import Example
 from thinc.api import fix_random_seed
 
-from spacy_seqgen.models.pretrained import PretrainedError
+from spacy_seqgen.models.finding import PretrainedError
 from spacy_seqgen.models.shim import get_shim
 
 from ..vision_models import make_vision_folder
