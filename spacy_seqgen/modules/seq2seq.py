@@ -128,7 +128,7 @@ class Seq2Seq(nn.Module):
             inputs = self._mix(state, inputs, teacher_forcing)
         written = self.write(state, inputs)
         real = targets != self.pad
-        logits = self.logits(written.states[real]).float()
+        logits = self.logits(written.states[real])
         loss, nll = smoothed_cross_entropy(logits, targets[real], self.label_smoothing)
         rows = torch.nonzero(real)[:, 0]
         zeros = loss.new_zeros(len(targets))
