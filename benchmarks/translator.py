@@ -33,6 +33,8 @@ from .spacy_steps import SpacySteps
 CONFIG = Path(__file__).parents[1] / "configs" / "translator.cfg"
 BEAM, ALPHA = 5, 0.7
 TEXT_SIZE = 5_000_000  # of the file to translate, in characters
+# Room in our batches, which count padding: so many sentences as the other side's have on average.
+PADDING = 1.3
 LENGTH = 15  # symbols of a translation, where models that have learned unlike much decode
 
 
@@ -329,7 +331,7 @@ class Benchmark:
             "paths.dev_target": dev[1] and str(dev[1]),
             "corpora.train.limit": len(self.train),
             "corpora.train.max_length": 0,
-            "training.batcher.size": int(ROWS * mean),
+            "training.batcher.size": int(ROWS * mean * PADDING),
             "training.max_steps": self.updates,
             "training.optimizer.learn_rate.warmup_steps": self.updates // 10,
             "training.eval_frequency": 10**9,

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .linear import Linear
 from .tanh import fast_tanh
 
 _MAX_HIDDEN = 2**24  # values computed at once: 64 MB
@@ -75,7 +76,7 @@ class AdditiveAttention(Attention):
     def __init__(self, width: int, query_width: int):
         super().__init__()
         self.query = nn.Linear(query_width, query_width, bias=False)
-        self.key = nn.Linear(width, query_width)
+        self.key = Linear(width, query_width)
         self.energy = nn.Linear(query_width, 1, bias=False)
 
     def make_keys(self, values: Tensor) -> Tensor:
@@ -110,7 +111,7 @@ class GeneralAttention(Attention):
 
     def __init__(self, width: int, query_width: int):
         super().__init__()
-        self.key: nn.Module = nn.Linear(width, query_width, bias=False)
+        self.key: nn.Module = Linear(width, query_width, bias=False)
 
     def make_keys(self, values: Tensor) -> Tensor:
         return self.key(values)

@@ -3,13 +3,15 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from .linear import Linear
 
 _LARGEST = torch.finfo(torch.float16).max
 
 
-class OutputLayer(nn.Linear):
-    """`nn.Linear`, with its weights in float16 for predictions on x86 CPUs.
+class OutputLayer(Linear):
+    """`Linear`, with its weights in float16 for predictions on x86 CPUs.
 
     With the few rows of one sentence, the product takes as long as its weights take to come
     out of memory. FBGEMM reads them in float16 and computes in float32: with 5 rows, 256

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .attention import AttentionMaker, Memory, find_attention
 from .dropout import Dropout
+from .linear import Linear
 from .output_layer import OutputLayer
 from .recurrent_encoder import Hidden
 from .recurrent_lm import CELLS
@@ -82,10 +83,10 @@ class RecurrentDecoder(nn.Module):
         inputs = width + (self.feed_size if input_feeding else 0)
         self.rnn = CELLS[cell](inputs, hidden_size, num_layers, batch_first=True)
         seen = hidden_size + width + (memory_size if self.attention else 0)
-        self.combine = nn.Linear(seen, hidden_size)
+        self.combine = Linear(seen, hidden_size)
         self.projection: nn.Module = nn.Identity()
         if tied and width != hidden_size:
-            self.projection = nn.Linear(hidden_size, width, bias=False)
+            self.projection = Linear(hidden_size, width, bias=False)
         self.output = OutputLayer(width if tied else hidden_size, embedding.num_embeddings)
         if tied:
             self.output.weight = embedding.weight

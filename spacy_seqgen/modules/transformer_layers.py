@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from .attention import Memory
 from .dropout import Dropout
+from .linear import Linear
 
 
 class Cache(NamedTuple):
@@ -29,9 +30,9 @@ class MultiHeadAttention(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.keys_values = nn.Linear(width, 2 * width)
-        self.output = nn.Linear(width, width)
+        self.query = Linear(width, width)
+        self.keys_values = Linear(width, 2 * width)
+        self.output = Linear(width, width)
         for linear in (self.query, self.keys_values, self.output):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
@@ -68,23 +69,25 @@ def attend(queries: Tensor, seen: Cache, mask: Tensor | None, causal: bool) -> T
     rest as for `MultiHeadAttention`, to the shape of the queries.
 
     PyTorch's own function is used but where a CPU has to learn: there, its backward pass takes
-    ten times as long in bfloat16 as these lines do.
+    ten times as long in bfloat16 as these lines do in float32.
     """
     if queries.device.type != "cpu" or not torch.is_grad_enabled():
         return F.scaled_dot_product_attention(queries, *seen, attn_mask=mask, is_causal=causal)
-    scores = queries @ seen.keys.transpose(2, 3) / math.sqrt(queries.shape[-1])
-    if causal:
-        mask = torch.ones(scores.shape[2:], dtype=torch.bool, device=scores.device).tril()
-    if mask is not None:
-        scores = scores.masked_fill(~mask, float("-inf"))
-    return scores.softmax(-1).to(seen.values.dtype) @ seen.values
+    with torch.autocast("cpu", enabled=False):
+        keys, values = seen.keys.float(), seen.values.float()
+        scores = (queries.float() / math.sqrt(queries.shape[-1])) @ keys.transpose(2, 3)
+        if causal:
+            mask = torch.ones(scores.shape[2:], dtype=torch.bool).tril()
+        if mask is not None:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        return scores.softmax(-1) @ values
 
 
 class FeedForward(nn.Sequential):
     """Two layers at each place, by themselves."""
 
     def __init__(self, width: int, inner: int, dropout: Dropout):
-        super().__init__(nn.Linear(width, inner), nn.ReLU(), dropout, nn.Linear(inner, width))
+        super().__init__(Linear(width, inner), nn.ReLU(), dropout, Linear(inner, width))
 
 
 class EncoderLayer(nn.Module):

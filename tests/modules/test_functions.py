@@ -4,9 +4,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from spacy_seqgen.modules import loss
 from spacy_seqgen.modules.dropout import Dropout
+from spacy_seqgen.modules.linear import Linear
 from spacy_seqgen.modules.loss import smoothed_cross_entropy
 from spacy_seqgen.modules.tanh import fast_tanh
+from spacy_seqgen.modules.transformer_layers import Cache, attend
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
@@ -23,6 +26,83 @@ def test_cross_entropy_is_that_of_pytorch(smoothing, scale):
     (gradient,) = torch.autograd.grad(loss, logits, weights)
     (expected_gradient,) = torch.autograd.grad(expected, logits, weights)
     assert torch.allclose(gradient, expected_gradient, atol=1e-6)
+
+
+@pytest.mark.parametrize("parts", [1, 25, 10**6])
+def test_cross_entropy_of_some_rows_at_a_time(parts, monkeypatch):
+    monkeypatch.setattr(loss, "_IN_CACHE", parts)
+    test_cross_entropy_is_that_of_pytorch(0.1, 1.0)
+
+
+def test_cross_entropy_of_nothing():
+    logits = torch.zeros(0, 5, requires_grad=True)
+    losses, _ = smoothed_cross_entropy(logits, torch.zeros(0, dtype=torch.long), 0.1)
+    (gradient,) = torch.autograd.grad(losses.sum(), logits)
+    assert losses.shape == (0,) and gradient.shape == (0, 5)
+
+
+def test_cross_entropy_of_bfloat16_is_computed_in_float32():
+    torch.manual_seed(0)
+    logits = torch.randn(6, 500).bfloat16().requires_grad_()
+    targets = torch.randint(0, 500, (6,))
+    found, nll = smoothed_cross_entropy(logits, targets, 0.1)
+    exact = logits.detach().float().requires_grad_()
+    expected = F.cross_entropy(exact, targets, label_smoothing=0.1, reduction="none")
+    assert found.dtype == nll.dtype == torch.float32
+    assert torch.allclose(found, expected, rtol=1e-5)
+    (gradient,) = torch.autograd.grad(found.sum(), logits)
+    (expected_gradient,) = torch.autograd.grad(expected.sum(), exact)
+    assert gradient.dtype == torch.bfloat16
+    assert torch.allclose(gradient.float(), expected_gradient, rtol=1e-2, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(0, 8), (1, 8), (128, 8), (3, 50, 8), (2, 64, 8)])
+def test_linear_in_bfloat16_is_that_of_pytorch(shape):
+    torch.manual_seed(0)
+    layer = Linear(8, 5)
+    inputs, weights = torch.randn(shape, requires_grad=True), torch.randn(*shape[:-1], 5)
+    results = []
+    for function in (layer, lambda x: F.linear(x, layer.weight, layer.bias)):
+        with torch.autocast("cpu", torch.bfloat16):
+            outputs = function(inputs)
+        assert outputs.dtype == torch.bfloat16 and outputs.shape == weights.shape
+        given = (outputs.float() * weights).sum()
+        gradients = torch.autograd.grad(given, (inputs, layer.weight, layer.bias))
+        results.append((outputs, *gradients))
+    for ours, theirs in zip(*results, strict=True):
+        assert torch.allclose(ours.float(), theirs.float(), rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("rows", [1, 127, 128, 129, 300])
+def test_linear_in_bfloat16_meets_few_numbers_of_rows(rows, monkeypatch):
+    seen, whole = [], F.linear
+    monkeypatch.setattr(F, "linear", lambda x, *rest: seen.append(len(x)) or whole(x, *rest))
+    layer = Linear(4, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(torch.randn(rows, 4))
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        layer(torch.randn(rows, 4))
+    layer(torch.randn(rows, 4))
+    assert seen == [(rows + 127) // 128 * 128, rows, rows]
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_that_learns_is_that_of_pytorch(causal):
+    torch.manual_seed(0)
+    queries, keys, values = (torch.randn(2, 3, 7, 4, requires_grad=True) for _ in range(3))
+    mask = None
+    if not causal:
+        mask = torch.arange(7)[None, None, None] < torch.tensor([7, 4])[:, None, None, None]
+    weights, found = torch.randn(2, 3, 7, 4), []
+    for learns in (True, False):
+        expected = F.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=mask, is_causal=causal
+        )
+        outputs = attend(queries, Cache(keys, values), mask, causal) if learns else expected
+        gradients = torch.autograd.grad((outputs * weights).sum(), (queries, keys, values))
+        found.append((outputs, *gradients))
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
 
 
 def test_cross_entropy_in_double_precision():
