@@ -60,10 +60,11 @@ def train_cli(
     python -m spacy seqgen train configs/char_lm.cfg --output training/char_lm
     --paths.train train.txt --paths.dev dev.txt --resume
     """
-    from ..training.memory import keep_freed_memory
+    from ..training.memory import keep_freed_memory, limit_kept_code
     from ..training.run import TrainingError, run_training
 
     keep_freed_memory()
+    limit_kept_code()
     overrides = parse_config_overrides(ctx.args)
     import_code(code_path)
     setup_gpu(use_gpu)

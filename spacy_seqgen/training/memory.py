@@ -8,6 +8,7 @@ import platform
 # allocation must be to be asked of the system by itself.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT = 2**30
+_CAPACITY, _KEPT_CODES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", 256  # of 0.4 MB each
 
 
 def keep_freed_memory() -> bool:
@@ -26,3 +27,11 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return all(mallopt(option, _KEPT) for option in (_TRIM_THRESHOLD, _MMAP_THRESHOLD))
+
+
+def limit_kept_code() -> None:
+    """Have oneDNN keep no more than 256 of the pieces of machine code that it makes for
+    products in bfloat16, one for each shape. By default there are 1,024, 0.4 MB each, and
+    batches of sentences fill them. Before the first product, and not where the environment
+    says something else."""
+    os.environ.setdefault(_CAPACITY, str(_KEPT_CODES))

@@ -6,6 +6,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from spacy_seqgen.models.precision import supports_bf16
 
 SCRIPT = """
 import torch, resource
@@ -18,6 +21,17 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 faults()
 print(faults())
+"""
+
+
+CODES = """
+import torch
+from spacy_seqgen.training.memory import limit_kept_code
+limit_kept_code()
+weight = torch.zeros(64, 64, dtype=torch.bfloat16)
+for turn in range(2):
+    for rows in range(2, 302):
+        torch.zeros(rows, 64, dtype=torch.bfloat16) @ weight
 """
 
 
@@ -42,3 +56,19 @@ def test_freed_memory_is_used_again():
 def test_settings_of_the_user_are_respected():
     kept, _ = run(MALLOC_ARENA_MAX="2")
     assert not kept
+
+
+@pytest.mark.parametrize(("capacity", "hits"), [(None, 0), ("1024", 300)])
+def test_few_pieces_of_machine_code_are_kept(capacity, hits):
+    if not supports_bf16(torch.device("cpu")):
+        pytest.skip("oneDNN makes no code for bfloat16 on this processor")
+    own = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": capacity} if capacity else {}
+    environment = {**os.environ, "ONEDNN_VERBOSE": "2", **own}
+    if not capacity:
+        environment.pop("ONEDNN_PRIMITIVE_CACHE_CAPACITY", None)
+    done = subprocess.run(
+        [sys.executable, "-c", CODES], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("create:cache_miss,cpu,matmul") >= 300
+    assert done.stdout.count("create:cache_hit,cpu,matmul") == hits
