@@ -12,6 +12,8 @@ from .attention import Memory
 from .dropout import Dropout
 from .linear import Linear
 
+_MAX_WEIGHTS = 2**22  # of attention kept for each layer: 16 MB
+
 
 class Cache(NamedTuple):
     """Keys and values of what one layer has written, each of shape (batch, heads, time,
@@ -69,9 +71,12 @@ def attend(queries: Tensor, seen: Cache, mask: Tensor | None, causal: bool) -> T
     rest as for `MultiHeadAttention`, to the shape of the queries.
 
     PyTorch's own function is used but where a CPU has to learn: there, its backward pass takes
-    ten times as long in bfloat16 as these lines do in float32.
+    ten times as long in bfloat16 as these lines do in float32. These keep all weights, though,
+    for which very long sentences have no room.
     """
-    if queries.device.type != "cpu" or not torch.is_grad_enabled():
+    weights = queries.shape[:-1].numel() * seen.keys.shape[2]
+    learns = queries.device.type == "cpu" and torch.is_grad_enabled()
+    if not learns or weights > _MAX_WEIGHTS:
         return F.scaled_dot_product_attention(queries, *seen, attn_mask=mask, is_causal=causal)
     with torch.autocast("cpu", enabled=False):
         keys, values = seen.keys.float(), seen.values.float()

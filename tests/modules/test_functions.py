@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from spacy_seqgen.modules import loss
+from spacy_seqgen.modules import loss, transformer_layers
 from spacy_seqgen.modules.dropout import Dropout
 from spacy_seqgen.modules.linear import Linear
 from spacy_seqgen.modules.loss import smoothed_cross_entropy
@@ -103,6 +103,18 @@ def test_attention_that_learns_is_that_of_pytorch(causal):
         found.append((outputs, *gradients))
     for ours, theirs in zip(*found, strict=True):
         assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize(("most", "calls"), [(2 * 3 * 7 * 7, 0), (2 * 3 * 7 * 7 - 1, 1)])
+def test_attention_of_very_long_sentences_keeps_no_weights(most, calls, monkeypatch):
+    seen, whole = [], F.scaled_dot_product_attention
+    monkeypatch.setattr(transformer_layers, "_MAX_WEIGHTS", most)
+    monkeypatch.setattr(
+        F, "scaled_dot_product_attention", lambda *a, **k: seen.append(1) or whole(*a, **k)
+    )
+    states = torch.randn(2, 3, 7, 4, requires_grad=True)
+    attend(states, Cache(states, states), None, True)
+    assert len(seen) == calls
 
 
 def test_cross_entropy_in_double_precision():
