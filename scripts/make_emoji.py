@@ -36,7 +36,7 @@ def main(
     folder: Path,
     held_out: str = "openmoji",
     language: str = "en",
-    size: int = 96,
+    size: int = 160,
     seed: int = 0,
 ) -> None:
     """ASSETS has the packages of the four styles; FOLDER is made. HELD_OUT is the style of

@@ -49,9 +49,12 @@ def build_attentive_captioner(
     gate: bool = True,
     positions: bool = True,
     layout: int = 1,
+    word_detectors: bool = False,
     context_layers: int = 0,
     input_feeding: bool | None = None,
+    feeds_places: bool = False,
     doubly_stochastic: float = 1.0,
+    additive_output: bool = True,
     tied: bool = True,
     label_smoothing: float = 0.1,
     teacher_forcing: Any = 1.0,
@@ -76,14 +79,23 @@ def build_attentive_captioner(
     layout (int): How many regions across and down have a projection of their own: 1 for the
         same everywhere, as in the paper; with more, the mean of the grid, which the decoder
         begins with, says what is where.
+    word_detectors (bool): Add to the logits of each word, at every step, a linear function of
+        the whole grid (of its regions, as many as `layout` says): words that are seldom seen
+        are then learned from few pictures.
     context_layers (int): Layers of self-attention between the parts of the grid: with them
         a part knows what it is left of, say (Herdade et al. 2019,
         https://arxiv.org/abs/1906.05963). They have 4 heads, and begin by changing nothing.
     input_feeding (bool | None): Tell the recurrent layers what was seen a step before, as in
         the paper. Training then goes step by step, which is slower; but without it they do
         not know where they have looked. None for true where there is attention.
+    feeds_places (bool): Of what was seen a step before, tell only where it was: the decoder
+        then has to look at a thing for each word that it says of it. Needs `positions` and
+        `input_feeding`.
     doubly_stochastic (float): alpha_c: how much training minds parts of the picture that
         get more or less attention than 1 in all steps together. 0 switches it off.
+    additive_output (bool): Add up what was written, the state and what is seen before the
+        softmax, as in the paper (equation 7): what is seen says the same of a word whatever
+        was written before. False takes tanh of the sum, as the translator does.
     tied (bool): Use the embeddings as weights of the softmax.
     label_smoothing (float): Share of the probability that training spreads over all
         symbols.
@@ -107,6 +119,8 @@ def build_attentive_captioner(
         input_feeding = attention != "none"
     if input_feeding and attention == "none":
         raise ValueError('input_feeding needs attention: there is nothing to feed with "none"')
+    if feeds_places and not (positions and input_feeding):
+        raise ValueError("feeds_places needs positions and input_feeding: places are what it feeds")
     if context_layers < 0 or (context_layers and hidden_size % CONTEXT_HEADS):
         raise ValueError(
             f"context_layers must be 0 or more, and hidden_size a multiple of {CONTEXT_HEADS} "
@@ -125,9 +139,12 @@ def build_attentive_captioner(
         attention=attention,
         gate=gate,
         positions=positions,
+        word_detectors=word_detectors,
         context_layers=context_layers,
         input_feeding=input_feeding,
+        feeds_places=feeds_places,
         doubly_stochastic=doubly_stochastic,
+        additive_output=additive_output,
         tied=tied,
         label_smoothing=label_smoothing,
     )

@@ -1,12 +1,15 @@
 """Captions with attention over a picture (Xu et al. 2015,
 https://arxiv.org/abs/1502.03044): an image encoder before the decoder of the translator."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .attention import AttentionMaker
+from .dropout import Dropout
 from .image_encoders import ImageEncoder
 from .recurrent_decoder import DecoderState, RecurrentDecoder
 from .recurrent_encoder import Bridge
@@ -18,6 +21,10 @@ CONTEXT_HEADS = 4
 # Coordinates beside the features, times this: where the decoder looked should not be lost
 # among what it saw there.
 _LOUD = 4.0
+# Waves over the picture, each of half the length of the one before: with them a product of a query
+# and a key can be high at one place only, such as that of the step before.
+_WAVES = 4
+_PLACE_SIZE = 4 * _WAVES + 2
 
 
 class AttentiveCaptioner(RecurrentWriter):
@@ -32,17 +39,27 @@ class AttentiveCaptioner(RecurrentWriter):
         then all the decoder knows of the picture is the mean of the grid.
     gate (bool): Whether the decoder decides how much of what it sees counts.
     positions (bool): Tell each part of the grid where it is: add a linear function of its
-        coordinates, and put them beside (compare Liu et al. 2018,
-        https://arxiv.org/abs/1807.03247).
+        coordinates, and of sines and cosines of them (Vaswani et al. 2017, section 3.5), and
+        put all these beside (compare Liu et al. 2018, https://arxiv.org/abs/1807.03247).
     layout (int): How many regions across and down have a projection of their own: with more
         than one, the mean of the grid, which the decoder begins with, says what is where.
+    word_detectors (bool): Add to the logits of each word, at every step, a linear function of
+        the whole grid (of the means of its regions, as many as `layout` says): what a picture
+        has of words that are seldom seen is learned from few pictures (compare Fang et al.
+        2015, https://arxiv.org/abs/1411.4952, and the wide part of Cheng et al. 2016,
+        https://arxiv.org/abs/1606.07792).
     context_layers (int): Layers of self-attention between the parts of the grid. With them
         a part knows of the others what can't be said of it alone, such as what it is left of
         (Herdade et al. 2019, https://arxiv.org/abs/1906.05963).
     input_feeding (bool): Tell the recurrent layers what was seen a step before, as Xu et
         al. do.
+    feeds_places (bool): Tell them only where that was. Then the decoder has to look at a thing
+        for each word that it says of it; otherwise one look tells all, and it may look anywhere
+        for the other words. Needs `positions`.
     doubly_stochastic (float): alpha_c: how much training minds parts of the picture that
         get more or less attention than 1, all steps together (equation 14).
+    additive_output (bool): Add up what was written, the state and what is seen before the
+        softmax (equation 7); otherwise tanh is taken of the sum.
     tied (bool), label_smoothing (float), pad (int): As for `RecurrentSeq2Seq`.
     """
 
@@ -59,9 +76,12 @@ class AttentiveCaptioner(RecurrentWriter):
         gate: bool = True,
         positions: bool = True,
         layout: int = 1,
+        word_detectors: bool = False,
         context_layers: int = 0,
         input_feeding: bool = False,
+        feeds_places: bool = False,
         doubly_stochastic: float = 1.0,
+        additive_output: bool = True,
         tied: bool = True,
         label_smoothing: float = 0.0,
         pad: int = 0,
@@ -75,24 +95,34 @@ class AttentiveCaptioner(RecurrentWriter):
             if layout == 1
             else RegionalLinear(encoder.width, hidden_size, layout)
         )
+        self.layout = layout
+        self.detectors: nn.Linear | None = None
+        if word_detectors:
+            self.detectors = nn.Linear(layout**2 * encoder.width, target_size)
+            # They begin with nothing, and learn what the decoder does not say.
+            nn.init.zeros_(self.detectors.weight)
+            nn.init.zeros_(self.detectors.bias)
+            self.dropout = Dropout(0.0)
         self.norm = nn.LayerNorm(hidden_size)
-        self.place = nn.Linear(2, hidden_size) if positions else None
+        self.place = nn.Linear(_PLACE_SIZE, hidden_size) if positions else None
         if self.place is not None:
             # Small at first: otherwise what things look like is learned later.
             nn.init.normal_(self.place.weight, std=0.1)
             nn.init.zeros_(self.place.bias)
         self.context = nn.ModuleList(_make_context(hidden_size) for _ in range(context_layers))
         self.bridge = Bridge(hidden_size, num_layers, 2 if cell == "lstm" else 1)
+        memory_size = hidden_size + (_PLACE_SIZE if positions else 0)
         self.decoder = RecurrentDecoder(
             make_embedding(target_size, embedding_size, pad),
-            memory_size=hidden_size + (2 if positions else 0),
+            memory_size=memory_size,
             hidden_size=hidden_size,
             num_layers=num_layers,
             cell=cell,
             attention=attention,
             input_feeding=input_feeding,
             gate=gate,
-            feeds_context=True,
+            feeds_context=_PLACE_SIZE if feeds_places else memory_size,
+            additive_output=additive_output,
             tied=tied,
         )
 
@@ -102,7 +132,8 @@ class AttentiveCaptioner(RecurrentWriter):
 
     def with_dropout(self) -> nn.Module:
         """Not the image encoder: one that was trained before has rates of its own."""
-        return nn.ModuleList([self.decoder, self.context])
+        mine = [self.dropout] if self.detectors is not None else []
+        return nn.ModuleList([self.decoder, self.context, *mine])
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Shape (batch, 3, height, width), uint8, to (batch, width, rows, columns)."""
@@ -121,17 +152,21 @@ class AttentiveCaptioner(RecurrentWriter):
         states = self.norm(torch.tanh(projected))
         if self.place is not None:
             # Added, and so not pressed by tanh: "left of" is learned in half as many updates.
-            states = states + self.place(_find_places(grid))
+            places = _find_places(grid)
+            states = states + self.place(places)
         for layer in self.context:
             states = layer(states, None)
         mean = states.mean(1, keepdim=True)
         layers = self.decoder.rnn.num_layers
         first = self.bridge((mean.expand(-1, layers, -1),) * (len(self.bridge.weights) // layers))
         if self.place is not None:
-            places = _LOUD * _find_places(grid)
             states = torch.cat([states, places.expand(len(states), -1, -1)], -1)
         mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
-        return self.decoder.start(first, states, mask)
+        state = self.decoder.start(first, states, mask)
+        if self.detectors is None:
+            return state
+        regions = F.adaptive_avg_pool2d(grid, self.layout).flatten(1)
+        return state._replace(evidence=self.detectors(self.dropout(regions)))
 
     def penalty(self, written: Written, real: Tensor) -> Tensor | None:
         """alpha_c times the mean, over the parts, of (1 - what each got in all steps)^2."""
@@ -180,8 +215,11 @@ def _make_context(width: int) -> EncoderLayer:
 
 
 def _find_places(grid: Tensor) -> Tensor:
-    """Where each part is, across and down, from -1 to 1: shape (rows x columns, 2)."""
+    """Where each part is: shape (rows x columns, `_PLACE_SIZE`): coordinates across and down,
+    and sines and cosines of them."""
     down, across = (
         torch.linspace(-1, 1, size, device=grid.device, dtype=grid.dtype) for size in grid.shape[2:]
     )
-    return torch.stack(torch.meshgrid(across, down, indexing="xy"), -1).flatten(0, 1)
+    places = torch.stack(torch.meshgrid(across, down, indexing="xy"), -1).flatten(0, 1)
+    waves = [places * (math.pi / 2 * 2**wave) for wave in range(_WAVES)]
+    return torch.cat([_LOUD * places, *(part for w in waves for part in (w.sin(), w.cos()))], -1)

@@ -39,12 +39,14 @@ class StepState(NamedTuple):
         (hypotheses, gates).
     memory (Memory | None): What is attended to, made ready by `prepare`. Its mask is
         float: what is added to scores.
+    evidence (Tensor | None): As of `DecoderState`.
     """
 
     kept: tuple[Tensor, ...]
     gates: tuple[Tensor, ...]
     feed: Tensor | None
     memory: Memory | None
+    evidence: Tensor | None
 
 
 class DecoderSteps:
@@ -77,7 +79,9 @@ class DecoderSteps:
         # What a context is multiplied by: once for a sentence.
         self.w_values = self.w_context.t()
         if self.w_feed is not None and decoder.feeds_context:
-            self.w_values = torch.cat([self.w_values, self.w_feed], 1)
+            unfed = len(self.w_values) - len(self.w_feed)
+            w_fed = nn.functional.pad(self.w_feed, (0, 0, unfed, 0))
+            self.w_values = torch.cat([self.w_values, w_fed], 1)
         above = [_weights(rnn, "ih", layer) for layer in range(1, rnn.num_layers)]
         last, gate = [w_hidden], decoder.gate
         if isinstance(self.attention, AdditiveAttention):
@@ -114,7 +118,7 @@ class DecoderSteps:
         if state.feed is not None:
             assert self.w_feed is not None
             feed = state.feed @ self.w_feed
-        return StepState(state.hidden[-1].unbind(1), gates, feed, memory)
+        return StepState(state.hidden[-1].unbind(1), gates, feed, memory, state.evidence)
 
     def step(self, state: StepState, ids: Any) -> tuple[Tensor, StepState]:
         """One symbol for each hypothesis: ids of shape (hypotheses,) to logits."""
@@ -138,12 +142,14 @@ class DecoderSteps:
                 found = found * below[:, -1:].sigmoid()
             found, fed = found.tensor_split([self.hidden], 1)
             seen = seen + found
-        attentional = _tanh(seen)
+        attentional = seen if self.decoder.additive_output else _tanh(seen)
         logits = self.decoder.output(self.decoder.projection(attentional))
+        if state.evidence is not None:
+            logits = logits + state.evidence
         feed = None
         if self.w_feed is not None:
             feed = fed if self.decoder.feeds_context else attentional @ self.w_feed
-        return logits, StepState(tuple(kept), tuple(gates), feed, state.memory)
+        return logits, StepState(tuple(kept), tuple(gates), feed, state.memory, state.evidence)
 
     def _gru(self, below: Tensor, own: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         edge = 2 * self.hidden
@@ -183,7 +189,8 @@ class DecoderSteps:
         memory = state.memory
         if memory is not None:
             memory = select_memory(memory, rows, len(state.kept[0]))
-        return StepState(kept, gates, feed, memory)
+        evidence = None if state.evidence is None else state.evidence.index_select(0, index)
+        return StepState(kept, gates, feed, memory, evidence)
 
 
 def _weights(rnn: nn.RNNBase, name: str, layer: int) -> tuple[Tensor, Tensor]:

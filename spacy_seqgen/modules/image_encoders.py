@@ -53,9 +53,25 @@ class ImageEncoder(nn.Module):
         raise NotImplementedError
 
 
+class Halving(nn.Conv2d):
+    """A convolution of 4 x 4 that halves height and width, rounded up. Each of its results is
+    about the middle of the pixels it stands for; of a convolution of 3 x 3 it is about the
+    upper left one, and after three of them attention seems to be half an object away.
+
+    width_in, width (int): Width of the features.
+    """
+
+    def __init__(self, width_in: int, width: int):
+        super().__init__(width_in, width, 4, 2, 1, bias=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(_make_even(inputs))
+
+
 class ResidualBlock(nn.Module):
-    """Two convolutions of 3 x 3 and a short cut around them (He et al. 2016,
-    https://arxiv.org/abs/1512.03385, figure 5).
+    """Two convolutions and a short cut around them (He et al. 2016,
+    https://arxiv.org/abs/1512.03385, figure 5; where height and width are halved, that takes
+    means: He et al. 2019, https://arxiv.org/abs/1812.01187, ResNet-D).
 
     width_in, width (int): Width of the features.
     stride (int): 2 halves height and width.
@@ -63,18 +79,33 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width_in: int, width: int, stride: int):
         super().__init__()
-        self.first = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
+        self.stride = stride
+        self.first = (
+            Halving(width_in, width)
+            if stride == 2
+            else nn.Conv2d(width_in, width, 3, 1, 1, bias=False)
+        )
         self.second = nn.Conv2d(width, width, 3, 1, 1, bias=False)
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(2))
         self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or width_in != width:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width)
+                nn.Conv2d(width_in, width, 1, bias=False), nn.BatchNorm2d(width)
             )
 
     def forward(self, inputs: Tensor) -> Tensor:
         hidden = F.relu(self.norms[0](self.first(inputs)))
+        if self.stride == 2:
+            inputs = F.avg_pool2d(_make_even(inputs), 2)
         return F.relu(self.norms[1](self.second(hidden)) + self.shortcut(inputs))
+
+
+def _make_even(inputs: Tensor) -> Tensor:
+    """With a row and a column more, where their number is odd."""
+    height, width = inputs.shape[2:]
+    if height % 2 or width % 2:
+        inputs = F.pad(inputs, (0, width % 2, 0, height % 2))
+    return inputs
 
 
 class ConvEncoder(ImageEncoder):
@@ -88,7 +119,7 @@ class ConvEncoder(ImageEncoder):
         super().__init__()
         self.width = widths[-1]
         layers: list[nn.Module] = [
-            nn.Conv2d(3, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(),
+            Halving(3, widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU(),
         ]  # fmt: skip
         for before, width in pairwise(widths):
             layers.append(ResidualBlock(before, width, 2))

@@ -23,13 +23,16 @@ class DecoderState(NamedTuple):
 
     hidden (Hidden): Each of shape (hypotheses, layers, hidden).
     feed (Tensor | None): What is fed back, if anything: the last attentional state, shape
-        (hypotheses, hidden), or the last context, (hypotheses, memory width).
+        (hypotheses, hidden), or of the last context, (hypotheses, `feeds_context`).
     memory (Memory | None): What is attended to.
+    evidence (Tensor | None): What is added to the logits at every step, if anything: shape
+        (hypotheses, symbols).
     """
 
     hidden: Hidden
     feed: Tensor | None
     memory: Memory | None
+    evidence: Tensor | None = None
 
 
 class RecurrentDecoder(nn.Module):
@@ -41,6 +44,11 @@ class RecurrentDecoder(nn.Module):
     the RNN does not see the attentional state; then a whole sentence is computed at once
     in training.
 
+    Without tanh (`additive_output`) what was written, the state and what is seen are added up
+    before the softmax, as Xu et al. do (equation 7): what is seen then says the same of a word
+    whatever was written before, so that words are put together that training never showed
+    together.
+
     embedding (nn.Embedding): For the symbols of the target.
     memory_size (int): Width of what is attended to.
     hidden_size (int): Width of the states.
@@ -51,8 +59,10 @@ class RecurrentDecoder(nn.Module):
     gate (bool): At each step, decide how much what attention found counts beside what was
         written: multiply the context by beta = sigmoid(w . s) (Xu et al. 2015,
         https://arxiv.org/abs/1502.03044, section 4.2.1).
-    feeds_context (bool): With input feeding, feed the context and not the attentional state,
-        as Xu et al. do: the recurrent layers then know where they have looked.
+    feeds_context (int): With input feeding, feed so many values of the context, the last ones,
+        and not the attentional state. Xu et al. feed all: the recurrent layers then know where
+        they have looked.
+    additive_output (bool): No tanh around the attentional state.
     tied (bool): Use the embeddings as weights of the softmax.
     """
 
@@ -68,7 +78,8 @@ class RecurrentDecoder(nn.Module):
         input_feeding: bool,
         tied: bool,
         gate: bool = False,
-        feeds_context: bool = False,
+        feeds_context: int = 0,
+        additive_output: bool = False,
     ):
         super().__init__()
         width = embedding.embedding_dim
@@ -76,7 +87,8 @@ class RecurrentDecoder(nn.Module):
         self.dropout = Dropout(0.0)
         self.input_feeding = input_feeding
         self.feeds_context = feeds_context
-        self.feed_size = memory_size if feeds_context else hidden_size
+        self.additive_output = additive_output
+        self.feed_size = feeds_context or hidden_size
         make_attention = find_attention(attention)
         self.attention = make_attention(memory_size, hidden_size) if make_attention else None
         self.gate = nn.Linear(hidden_size, 1) if gate and self.attention else None
@@ -120,8 +132,10 @@ class RecurrentDecoder(nn.Module):
         )
 
     def logits(self, states: Tensor) -> Tensor:
-        """(..., hidden) to (..., symbols)."""
-        return self.output(self.projection(self.dropout(states)))
+        """(..., hidden), or hidden and symbols with evidence, to (..., symbols)."""
+        states, evidence = states.tensor_split([self.rnn.hidden_size], -1)
+        found = self.output(self.projection(self.dropout(states)))
+        return found + evidence if evidence.shape[-1] else found
 
     def _write(self, embedded: Tensor, state: DecoderState) -> Written:
         """Recurrence and attention for given symbols: all of them without input feeding,
@@ -137,12 +151,17 @@ class RecurrentDecoder(nn.Module):
         if state.memory is not None:
             context, weights = self._attend(hidden, state.memory)
             seen.append(context)
-        attentional = torch.tanh(self.combine(self.dropout(torch.cat(seen, -1))))
+        attentional = self.combine(self.dropout(torch.cat(seen, -1)))
+        if not self.additive_output:
+            attentional = torch.tanh(attentional)
         last = last if isinstance(last, tuple) else (last,)
         feed = None
         if self.input_feeding:
-            feed = (seen[-1] if self.feeds_context else attentional)[:, -1]
-        new = DecoderState(tuple(item.transpose(0, 1) for item in last), feed, state.memory)
+            feed = seen[-1][:, -1, -self.feed_size :] if self.feeds_context else attentional[:, -1]
+        new = state._replace(hidden=tuple(item.transpose(0, 1) for item in last), feed=feed)
+        if state.evidence is not None:
+            evidence = state.evidence[:, None].expand(-1, attentional.shape[1], -1)
+            attentional = torch.cat([attentional, evidence], -1)
         return Written(attentional, weights, new)
 
     def _attend(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:

@@ -52,4 +52,5 @@ class RecurrentWriter(Seq2Seq):
         memory = state.memory
         if memory is not None:
             memory = select_memory(memory, rows, len(state.hidden[0]))
-        return DecoderState(hidden, feed, memory)
+        evidence = None if state.evidence is None else state.evidence.index_select(0, index)
+        return DecoderState(hidden, feed, memory, evidence)

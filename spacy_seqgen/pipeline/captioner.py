@@ -178,22 +178,22 @@ class ImageCaptioner(GeneratingPipe):
 
     def _read_for_training(self, docs: Sequence[Doc]) -> list[tuple[Doc, np.ndarray]]:
         """Docs and their pictures, without those that can't be read; or, of an encoder that
-        does not learn, the features, which are kept."""
-        frozen = get_shim(self.model).net.encoder.frozen
-        if not frozen or self.pictures.augmenter or not self.features.limit:
+        does not learn, the features. Both are kept, unless pictures differ each time."""
+        if self.pictures.augmenter or not self.features.limit:
             loaded = self._load(docs, lambda: np.random.bytes(8).hex())
             return [(doc, item) for doc, item in loaded if not isinstance(item, PictureError)]
+        frozen = get_shim(self.model).net.encoder.frozen
 
         def make(numbers: list[int]) -> list[np.ndarray | None]:
             loaded = [item for _, item in self._load([docs[number] for number in numbers])]
             good = [item for item in loaded if not isinstance(item, PictureError)]
-            made = iter(encode_pictures(self.model, good))
+            made = iter(encode_pictures(self.model, good) if frozen else good)
             return [None if isinstance(item, PictureError) else next(made) for item in loaded]
 
-        features = self.features.get([self._find_key(doc) for doc in docs], make)
+        kept = self.features.get([self._find_key(doc) for doc in docs], make)
         return [
-            (doc, item.astype(np.float32))
-            for doc, item in zip(docs, features, strict=True)
+            (doc, item.astype(np.float32) if frozen else item)
+            for doc, item in zip(docs, kept, strict=True)
             if item is not None
         ]
 

@@ -224,8 +224,8 @@ def make_image_captioner(
     batch_pictures (int): Most pictures computed at once.
     captions_per_picture (int): Captions of each picture in an update: it is encoded once for
         all of them. Where it has fewer, some are repeated.
-    feature_cache (int): Megabytes for features kept from epoch to epoch, where the encoder
-        does not learn and pictures are not varied.
+    feature_cache (int): Megabytes for what is kept from epoch to epoch where pictures are not
+        varied: their pixels, or features where the encoder does not learn.
     greedy_evaluation (bool): Caption greedily between the updates of a training, whatever
         `generation` says; from `initialize` or `update` until the pipeline is loaded.
     transform (Callable | None): Makes a transform of the logits: docs/howto/plug_in.md.

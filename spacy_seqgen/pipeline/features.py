@@ -1,4 +1,4 @@
-"""Features of pictures, kept for the epochs to come."""
+"""Pictures, or features of them, kept for the epochs to come."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ _MOST = float(np.finfo(np.float16).max)
 
 
 class FeatureCache:
-    """What an image encoder that does not learn makes of pictures. The ones used longest ago
-    make room for new ones.
+    """Pixels, or what an image encoder that does not learn makes of them. The ones used longest
+    ago make room for new ones.
 
     megabytes (int): Most that is kept. 0 keeps nothing.
     """
@@ -33,9 +33,9 @@ class FeatureCache:
     ) -> list[np.ndarray | None]:
         """
         keys (Sequence[Key | None]): Of the pictures; None for one that is not known again.
-        make (Callable): Makes the features of those, by their numbers, that are not kept;
-            None of a picture that can't be read.
-        RETURNS (list[np.ndarray | None]): The features of each, float16.
+        make (Callable): Makes the pixels or features of those, by their numbers, that are not
+            kept; None of a picture that can't be read.
+        RETURNS (list[np.ndarray | None]): Those of each: pixels uint8, features float16.
         """
         found: list[np.ndarray | None] = []
         for key in keys:
@@ -46,7 +46,9 @@ class FeatureCache:
         if missing:
             for number, features in zip(missing, make(missing), strict=True):
                 if features is not None:
-                    found[number] = features.clip(-_MOST, _MOST).astype(np.float16)
+                    if features.dtype != np.uint8:
+                        features = features.clip(-_MOST, _MOST).astype(np.float16)
+                    found[number] = features
                     self._keep(keys[number], found[number])
         return found
 

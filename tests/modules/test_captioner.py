@@ -19,6 +19,9 @@ KINDS = [
     {"attention": "none"},
     {"hidden_size": 8, "context_layers": 2},
     {"layout": 3},
+    {"additive_output": False},
+    {"layout": 2, "word_detectors": True},
+    {"input_feeding": True, "feeds_places": True},
 ]
 
 
@@ -26,7 +29,10 @@ def make_net(**settings):
     torch.manual_seed(0)
     encoder = ConvEncoder(widths=(4, 6), blocks=1)
     settings = {"embedding_size": 8, "hidden_size": 10, **settings}
-    return AttentiveCaptioner(encoder, 9, **settings).eval()
+    net = AttentiveCaptioner(encoder, 9, **settings)
+    if net.detectors is not None:  # they begin with nothing
+        torch.nn.init.normal_(net.detectors.weight)
+    return net.eval()
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: "-".join(map(str, kind.values())) or "default")
@@ -127,8 +133,39 @@ def test_the_decoder_begins_with_what_is_where(pictures):
 
 def test_coordinates_are_beside_what_is_seen(pictures):
     memory = make_net().start(pictures).memory
-    assert memory.values.shape == (2, 16, 12)
-    assert memory.values[0, 3, -2:].tolist() == [4.0, -4.0]  # the upper right
+    assert memory.values.shape == (2, 16, 10 + 18)
+    places = memory.values[0, :, 10:]
+    assert places[3, :2].tolist() == [4.0, -4.0]  # the upper right
+    # The shortest waves: four halves of one from left to right.
+    expected = torch.sin(torch.linspace(-1, 1, 4) * 4 * torch.pi)
+    torch.testing.assert_close(places[:4, -4], expected, atol=1e-5, rtol=0)
+
+
+def test_a_part_is_like_no_other():
+    """By the product with what is known of its own place, one picks it out."""
+    net = AttentiveCaptioner(
+        ConvEncoder(widths=(4, 6), blocks=1), 9, embedding_size=8, hidden_size=10
+    )
+    memory = net.start(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).memory
+    waves = memory.values[0, :, 12:]
+    assert (waves @ waves.T).argmax(1).tolist() == list(range(64))
+
+
+@pytest.mark.parametrize("additive", [True, False])
+def test_what_is_seen_counts_the_same_whatever_was_written(additive):
+    """Equation 7 has no tanh around the sum."""
+    net = make_net(additive_output=additive, gate=False)
+    black, white = (torch.full((2, 3, 16, 16), value, dtype=torch.uint8) for value in (0, 255))
+    state = net.start(black)
+    values = net.start(white).memory.values.mean(1, keepdim=True).expand_as(state.memory.values)
+    # Wherever it looks there is the same; the words before are two.
+    differences = []
+    for part in (values, values * 0):
+        seen = state._replace(memory=state.memory._replace(values=part))
+        differences.append(net.step(seen, np.array([4, 5]))[0])
+    changed = differences[0] - differences[1]
+    assert changed.abs().max() > 0.01
+    assert torch.allclose(changed[0], changed[1], atol=1e-5) == additive
 
 
 def test_where_it_looks(pictures):
@@ -164,6 +201,20 @@ def test_doubly_stochastic_attention_by_hand(pictures):
         penalty = 2.0 * ((1 - seen) ** 2).mean()
         torch.testing.assert_close(found[row], plain[row] + penalty * length)
     torch.testing.assert_close(nll, plain)  # no label smoothing here
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_a_part_is_about_the_middle_of_its_pixels(blocks, pictures):
+    """So a picture that is turned around gives a grid that is turned around, where no weight
+    has a side."""
+    net = ConvEncoder(widths=(4, 8, 8), blocks=blocks).eval()
+    with torch.no_grad():
+        for weights in net.parameters():
+            weights.copy_(weights.mean(dim=tuple(range(2, weights.dim())), keepdim=True))
+    grid = net(pictures)
+    assert grid.std() > 0
+    for side in (2, 3):
+        torch.testing.assert_close(net(pictures.flip(side)), grid.flip(side))
 
 
 @pytest.mark.parametrize("widths", [(4, 6), (8, 16)])
@@ -253,6 +304,8 @@ def test_efficientnet_is_as_in_its_package():
         (build_attentive_captioner, {"attention": "soft"}, "attention"),
         (build_attentive_captioner, {"attention": "none", "input_feeding": True}, "input_feeding"),
         (build_attentive_captioner, {"doubly_stochastic": -1.0}, "doubly_stochastic"),
+        (build_attentive_captioner, {"feeds_places": True, "positions": False}, "feeds_places"),
+        (build_attentive_captioner, {"feeds_places": True, "input_feeding": False}, "feeds_places"),
         (build_attentive_captioner, {"hidden_size": 0}, "hidden_size"),
         (build_attentive_captioner, {"hidden_size": 6, "context_layers": 1}, "context_layers"),
         (build_attentive_captioner, {"context_layers": -1}, "context_layers"),

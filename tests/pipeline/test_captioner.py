@@ -308,6 +308,23 @@ def test_blank_captions_are_not_learned(captions, monkeypatch):
     assert seen == {"one"}
 
 
+def test_pictures_are_read_once(captions):
+    """In training, where nothing varies them."""
+    nlp = make_nlp(captions)
+    pipe = nlp.get_pipe("image_captioner")
+    examples, optimizer = make_examples(nlp, captions), nlp.create_optimizer()
+    pipe.features.clear()
+    nlp.update(examples, sgd=optimizer)
+    assert len(pipe.features) == len(captions)
+    pipe._load = None  # they are not read again
+    nlp.update(examples, sgd=optimizer)
+    found = pipe._read_for_training([example.reference for example in examples])
+    assert [doc.text for doc, _ in found] == list(captions)
+    for doc, picture in found:
+        assert picture.dtype == np.uint8
+        assert np.array_equal(picture, pipe.pictures.load(pipe.find(doc)))
+
+
 def test_features_are_those_of_a_size_and_fit(captions):
     nlp = make_nlp(captions)
     pipe, doc = nlp.get_pipe("image_captioner"), nlp.make_doc(next(iter(captions)))
