@@ -22,7 +22,7 @@ CONTEXT_HEADS = 4
 # among what it saw there.
 _LOUD = 4.0
 # Waves over the picture, each of half the length of the one before: with them a product of a query
-# and a key can be high at one place only, such as that of the step before.
+# and a key can be highest at one place, such as that of the step before.
 _WAVES = 4
 _PLACE_SIZE = 4 * _WAVES + 2
 
@@ -44,10 +44,10 @@ class AttentiveCaptioner(RecurrentWriter):
     layout (int): How many regions across and down have a projection of their own: with more
         than one, the mean of the grid, which the decoder begins with, says what is where.
     word_detectors (bool): Add to the logits of each word, at every step, a linear function of
-        the whole grid (of the means of its regions, as many as `layout` says): what a picture
-        has of words that are seldom seen is learned from few pictures (compare Fang et al.
-        2015, https://arxiv.org/abs/1411.4952, and the wide part of Cheng et al. 2016,
-        https://arxiv.org/abs/1606.07792).
+        the whole grid (of the means of its regions, as many as `layout` says; they overlap
+        where that does not divide it): what a picture has of words that are seldom seen is
+        learned from few pictures (compare Fang et al. 2015, https://arxiv.org/abs/1411.4952,
+        and the wide part of Cheng et al. 2016, https://arxiv.org/abs/1606.07792).
     context_layers (int): Layers of self-attention between the parts of the grid. With them
         a part knows of the others what can't be said of it alone, such as what it is left of
         (Herdade et al. 2019, https://arxiv.org/abs/1906.05963).
@@ -58,8 +58,8 @@ class AttentiveCaptioner(RecurrentWriter):
         for the other words. Needs `positions`.
     doubly_stochastic (float): alpha_c: how much training minds parts of the picture that
         get more or less attention than 1, all steps together (equation 14).
-    additive_output (bool): Add up what was written, the state and what is seen before the
-        softmax (equation 7); otherwise tanh is taken of the sum.
+    additive_output (bool): Add up what was written, the state and what is seen (times the
+        gate) before the softmax (equation 7); otherwise tanh is taken of the sum.
     tied (bool), label_smoothing (float), pad (int): As for `RecurrentSeq2Seq`.
     """
 
@@ -217,8 +217,10 @@ def _make_context(width: int) -> EncoderLayer:
 def _find_places(grid: Tensor) -> Tensor:
     """Where each part is: shape (rows x columns, `_PLACE_SIZE`): coordinates across and down,
     and sines and cosines of them."""
+    # Not in the type of the grid: bfloat16 has no such fine steps.
     down, across = (
-        torch.linspace(-1, 1, size, device=grid.device, dtype=grid.dtype) for size in grid.shape[2:]
+        torch.linspace(-1, 1, size, device=grid.device, dtype=torch.float32)
+        for size in grid.shape[2:]
     )
     places = torch.stack(torch.meshgrid(across, down, indexing="xy"), -1).flatten(0, 1)
     waves = [places * (math.pi / 2 * 2**wave) for wave in range(_WAVES)]

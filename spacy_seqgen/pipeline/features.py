@@ -28,6 +28,10 @@ class FeatureCache:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is kept does not go with copies of the component."""
+        return {**self.__dict__, "size": 0, "_kept": OrderedDict()}
+
     def get(
         self, keys: Sequence[Key | None], make: Callable[[list[int]], list[np.ndarray | None]]
     ) -> list[np.ndarray | None]:

@@ -136,9 +136,17 @@ def test_coordinates_are_beside_what_is_seen(pictures):
     assert memory.values.shape == (2, 16, 10 + 18)
     places = memory.values[0, :, 10:]
     assert places[3, :2].tolist() == [4.0, -4.0]  # the upper right
-    # The shortest waves: four halves of one from left to right.
+    # The shortest: four waves from left to right.
     expected = torch.sin(torch.linspace(-1, 1, 4) * 4 * torch.pi)
     torch.testing.assert_close(places[:4, -4], expected, atol=1e-5, rtol=0)
+
+
+def test_places_are_as_exact_in_training_as_in_use(pictures):
+    """Training may be in bfloat16."""
+    net = make_net()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = net.start(pictures).memory.values[..., 10:]
+    torch.testing.assert_close(found, net.start(pictures).memory.values[..., 10:])
 
 
 def test_a_part_is_like_no_other():

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,8 @@ def test_the_ones_used_longest_ago_make_room():
     assert cache.size == 800_000 and len(cache) == 2
     get("2")
     assert made[-1] == "2"
+    copied = pickle.loads(pickle.dumps(cache))
+    assert len(copied) == copied.size == 0 and copied.limit == cache.limit
     cache.clear()
     assert len(cache) == cache.size == 0
 
