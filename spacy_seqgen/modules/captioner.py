@@ -102,7 +102,7 @@ class AttentiveCaptioner(RecurrentWriter):
             # They begin with nothing, and learn what the decoder does not say.
             nn.init.zeros_(self.detectors.weight)
             nn.init.zeros_(self.detectors.bias)
-            self.dropout = Dropout(0.0)
+        self.dropout = Dropout(0.0)  # of what the detectors read
         self.norm = nn.LayerNorm(hidden_size)
         self.place = nn.Linear(_PLACE_SIZE, hidden_size) if positions else None
         if self.place is not None:
@@ -132,8 +132,7 @@ class AttentiveCaptioner(RecurrentWriter):
 
     def with_dropout(self) -> nn.Module:
         """Not the image encoder: one that was trained before has rates of its own."""
-        mine = [self.dropout] if self.detectors is not None else []
-        return nn.ModuleList([self.decoder, self.context, *mine])
+        return nn.ModuleList([self.decoder, self.context, self.dropout])
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Shape (batch, 3, height, width), uint8, to (batch, width, rows, columns)."""

@@ -308,6 +308,19 @@ def test_blank_captions_are_not_learned(captions, monkeypatch):
     assert seen == {"one"}
 
 
+def test_every_part_of_the_model_is_saved(captions):
+    """Also those that are off by default; into one with other weights."""
+    model = {"layout": 2, "word_detectors": True, "feeds_places": True, "context_layers": 1}
+    saved = make_nlp(captions, steps=10, model=dict(model)).to_bytes()
+    found = []
+    for seed in (1, 2):
+        other = make_nlp(captions, seed=seed, model=dict(model)).from_bytes(saved)
+        found.append([doc._.captions[0] for doc in other.pipe(list(captions))])
+    assert len({caption.text for caption in found[0]}) > 1
+    for one, two in zip(*found, strict=True):
+        assert one.text == two.text and np.array_equal(one.attention, two.attention)
+
+
 def test_pictures_are_read_once(captions):
     """In training, where nothing varies them."""
     nlp = make_nlp(captions)
