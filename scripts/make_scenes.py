@@ -2,9 +2,10 @@
 
     python scripts/make_scenes.py corpus/scenes
 
-Each split is a .jsonl file with "image", "captions" (whatever order the two groups are named
-in) and "objects", which says where everything is: the group it belongs to and its box, in
-pixels: left, top, right, bottom. Some things, such as small red circles, are in no
+Each split is a .jsonl file with "image", its "size", "captions" (whatever order the two groups
+are named in), "regions" (for each caption which part of it names what, and where that is) and
+"objects", which says what everything is: the group it belongs to and its box, in pixels: left,
+top, right, bottom. Some things, such as small red circles, are in no
 picture of train, dev and test, but in each of heldout. Where one group is called left of the
 other, or above it, at least half of the narrower one faces the other.
 """
@@ -18,7 +19,7 @@ from typing import Any
 import srsly
 import typer
 from PIL import Image, ImageDraw
-from scenes_words import COLORS, COUNTS, HELD_OUT, SHAPES, SIZES, describe
+from scenes_words import COLORS, COUNTS, HELD_OUT, SHAPES, SIZES, describe, find_regions
 from wasabi import msg
 
 SIDE = 64  # pixels
@@ -66,10 +67,18 @@ def make_scenes(
         objects = place(rng, choose(rng, held_out))
         if not objects:
             continue
-        captions = describe([asdict(item) for item in objects])
+        known = [{**asdict(item), "box": list(item.box)} for item in objects]
+        captions = describe(known)
         if captions:
-            known = [{**asdict(item), "box": list(item.box)} for item in objects]
-            yield draw(rng, objects), {"captions": captions, "objects": known}
+            yield (
+                draw(rng, objects),
+                {
+                    "captions": captions,
+                    "size": [SIDE, SIDE],
+                    "regions": [find_regions(caption, known) for caption in captions],
+                    "objects": known,
+                },
+            )
             number -= 1
 
 

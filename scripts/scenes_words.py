@@ -79,3 +79,18 @@ def find_groups(
             group = 1 - first
         found.append(None if word in between or word == "a" else group)
     return found
+
+
+def find_regions(caption: str, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parts of a true caption that name a group, and the boxes of what is in it."""
+    regions: list[dict[str, Any]] = []
+    words, end, last = caption.split(" "), -1, None
+    for word, group in zip(words, find_groups(words, caption, objects), strict=True):
+        start, end = end + 1, end + 1 + len(word)
+        if group is not None and group == last:
+            regions[-1]["end"] = end
+        elif group is not None:
+            boxes = [list(item["box"]) for item in objects if item["group"] == group]
+            regions.append({"start": start, "end": end, "boxes": boxes})
+        last = group
+    return regions

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import starmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from .outputs import install_extensions
 from .pictures import PictureError, find_picture
 from .pictures.errors import NoPictureError, OutsideError
 from .readers import shuffled
+from .regions import Regions, read_regions, set_regions
 from .textfiles import TextFileError, read_blocks, read_lines
 
 SUFFIXES = tuple(
@@ -25,10 +27,12 @@ SUFFIXES = tuple(
 
 
 class Captioned(NamedTuple):
-    """A picture and its captions; from a `.spacy` file, its Example."""
+    """A picture and its captions; where the things are that they name, if that is known; from a
+    `.spacy` file, its Example."""
 
     image: str
     captions: list[str]
+    regions: Regions | None = None
     example: Example | None = None
 
 
@@ -66,6 +70,8 @@ class ImageCaptions:
                 continue
             reference = nlp.make_doc(item.image)
             set_captions(reference, item.captions)
+            if item.regions is not None:
+                set_regions(reference, item.regions)
             yield Example(nlp.make_doc(item.image), reference)
 
     def items(self, nlp: Language) -> Iterator[Captioned]:
@@ -117,15 +123,15 @@ class ImageCaptions:
                 image = example.reference.text
                 # Those that `spacy seqgen convert` wrote are absolute.
                 if names is None or not names.isdisjoint((image, Path(image).name)):
-                    yield Captioned(image, get_caption_texts(example.reference), example)
+                    yield Captioned(image, get_caption_texts(example.reference), example=example)
             return
         if not path.exists():
             raise TextFileError(f"There is no file {path}")
         folder = Path(self.image_dir or (path if path.is_dir() else path.parent)).resolve()
-        for name, captions in _read_any(path):
-            if names is None or name in names:
+        for item in _read_any(path):
+            if names is None or item.image in names:
                 # Absolute, so that it is found whatever image_dir the captioner has.
-                yield Captioned(str(folder / name), captions)
+                yield item._replace(image=str(folder / item.image))
 
 
 def _is_named(doc: Doc) -> bool:
@@ -133,17 +139,17 @@ def _is_named(doc: Doc) -> bool:
     return get_image(doc) is None
 
 
-def _read_any(path: Path) -> Iterator[tuple[str, list[str]]]:
+def _read_any(path: Path) -> Iterator[Captioned]:
     """Names of pictures and their captions, from any of the formats."""
     name = path.name.removesuffix(".gz")
     if path.is_dir():
-        yield from read_folder(path)
+        yield from starmap(Captioned, read_folder(path))
     elif name.endswith(".jsonl"):
         yield from _read_jsonl(path)
     elif name.endswith(".json"):
-        yield from _read_coco(path)
+        yield from starmap(Captioned, _read_coco(path))
     else:
-        yield from _read_flickr(path)
+        yield from starmap(Captioned, _read_flickr(path))
 
 
 def read_folder(path: Path) -> Iterator[tuple[str, list[str]]]:
@@ -155,7 +161,7 @@ def read_folder(path: Path) -> Iterator[tuple[str, list[str]]]:
         yield str(file.relative_to(path)), texts
 
 
-def _read_jsonl(path: Path) -> Iterator[tuple[str, list[str]]]:
+def _read_jsonl(path: Path) -> Iterator[Captioned]:
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
             continue
@@ -170,7 +176,10 @@ def _read_jsonl(path: Path) -> Iterator[tuple[str, list[str]]]:
         captions = [captions] if isinstance(captions, str) else captions
         if not isinstance(captions, list) or not all(isinstance(text, str) for text in captions):
             raise TextFileError(f'"captions" must be a list of strings in {place}: {line[:80]!r}')
-        yield data["image"], captions
+        try:
+            yield Captioned(data["image"], captions, read_regions(data, captions))
+        except ValueError as error:
+            raise TextFileError(f"{place}: {error}") from error
 
 
 def _read_coco(path: Path) -> Iterator[tuple[str, list[str]]]:
@@ -218,7 +227,7 @@ def create_image_captions_reader(
     """Read pictures and their captions. Registered as `spacy-seqgen.image_captions.v1`
     (`@readers`).
 
-    path (str | Path): JSONL ("image", "captions"), COCO captions (.json), the captions of
+    path (str | Path): JSONL ("image", "captions", and perhaps "regions"), COCO captions (.json), the captions of
         Flickr8k (Flickr8k.token.txt), a folder of pictures with a .txt file beside each, or
         a `.spacy` file whose texts are paths.
     image_dir (str | Path | None): The folder of the pictures; those that are elsewhere are

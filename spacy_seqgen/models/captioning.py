@@ -28,11 +28,14 @@ class CaptionBatch:
         that the encoder makes of them.
     inputs, targets (np.ndarray): As of a `PairBatch`. In training there may be several
         captions of each picture, as many of each, one after the other.
+    guide (np.ndarray | None): Where training should look, if that is known: shape (batch, time,
+        rows x columns of the grid), float32, from 0 to 1; nowhere for any place.
     """
 
     pictures: np.ndarray
     inputs: np.ndarray
     targets: np.ndarray
+    guide: np.ndarray | None = None
 
     def read(self, device: torch.device) -> Source:
         """What the encoder reads."""
@@ -54,6 +57,7 @@ def build_attentive_captioner(
     input_feeding: bool | None = None,
     feeds_places: bool = False,
     doubly_stochastic: float = 1.0,
+    guided_attention: float = 0.0,
     additive_output: bool = True,
     tied: bool = True,
     label_smoothing: float = 0.1,
@@ -93,6 +97,9 @@ def build_attentive_captioner(
         `input_feeding`.
     doubly_stochastic (float): alpha_c: how much training minds parts of the picture that
         get more or less attention than 1 in all steps together. 0 switches it off.
+    guided_attention (float): How much training minds attention outside of the regions that the
+        corpus has for parts of captions, if it has any (Liu et al. 2017,
+        https://arxiv.org/abs/1605.09553). 0 leaves them alone.
     additive_output (bool): Add up what was written, the state and what is seen before the
         softmax, as in the paper (equation 7): what is seen says the same of a word whatever
         was written before. False takes tanh of the sum, as the translator does.
@@ -126,8 +133,12 @@ def build_attentive_captioner(
             f"context_layers must be 0 or more, and hidden_size a multiple of {CONTEXT_HEADS} "
             f"with them, got {context_layers} and {hidden_size}"
         )
-    if doubly_stochastic < 0:
-        raise ValueError(f"doubly_stochastic must be 0 or more, got {doubly_stochastic}")
+    weights = {"doubly_stochastic": doubly_stochastic, "guided_attention": guided_attention}
+    for name, value in weights.items():
+        if value < 0:
+            raise ValueError(f"{name} must be 0 or more, got {value}")
+    if guided_attention and attention == "none":
+        raise ValueError('guided_attention needs attention: there is nothing to guide with "none"')
     check_label_smoothing(label_smoothing)
     check_precision(precision)
     encoder = encoder or build_conv_encoder()
@@ -143,19 +154,23 @@ def build_attentive_captioner(
         context_layers=context_layers,
         input_feeding=input_feeding,
         feeds_places=feeds_places,
-        doubly_stochastic=doubly_stochastic,
+        **weights,
         additive_output=additive_output,
         tied=tied,
         label_smoothing=label_smoothing,
     )
     return make_torch_model(
         "attentive_captioner",
-        forward,
+        _forward,
         TorchSettings(make, precision, dropout),
         teacher_forcing=TeacherForcing(teacher_forcing),
         encoder=encoder,
         description={},
     )
+
+
+def _forward(model: Model, batch: CaptionBatch, is_train: bool) -> tuple[Any, Callable]:
+    return forward(model, batch, is_train, batch.guide)
 
 
 def _make(

@@ -163,8 +163,13 @@ def check_label_smoothing(share: float) -> None:
         raise ValueError(f"label_smoothing must be from 0 to below 1, got {share}")
 
 
-def forward(model: Model, batch: Any, is_train: bool) -> tuple[Any, Callable]:
-    """Of sentence pairs, or of any batch with `inputs`, `targets` and `read`."""
+def forward(
+    model: Model, batch: Any, is_train: bool, guide: np.ndarray | None = None
+) -> tuple[Any, Callable]:
+    """Of sentence pairs, or of any batch with `inputs`, `targets` and `read`.
+
+    guide (np.ndarray | None): See `Seq2Seq.forward`.
+    """
     shim = get_shim(model)
     arrays = (batch.inputs, batch.targets)
     inputs, targets = (torch.from_numpy(item).to(shim.device) for item in arrays)
@@ -174,7 +179,8 @@ def forward(model: Model, batch: Any, is_train: bool) -> tuple[Any, Callable]:
             return net.read(source, inputs, targets), no_backprop
     set_dropout(model, shim.net)
     share = model.attrs["teacher_forcing"].at(shim.native.updates)
-    (losses, nll), torch_backprop = shim.train_step(source, inputs, targets, share)
+    told = None if guide is None else torch.from_numpy(guide).to(shim.device)
+    (losses, nll), torch_backprop = shim.train_step(source, inputs, targets, share, told)
 
     def backprop(d_losses: np.ndarray) -> Any:
         torch_backprop(torch.from_numpy(d_losses))

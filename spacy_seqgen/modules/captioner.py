@@ -58,6 +58,7 @@ class AttentiveCaptioner(RecurrentWriter):
         for the other words. Needs `positions`.
     doubly_stochastic (float): alpha_c: how much training minds parts of the picture that
         get more or less attention than 1, all steps together (equation 14).
+    guided_attention (float): See `Seq2Seq.forward`.
     additive_output (bool): Add up what was written, the state and what is seen (times the
         gate) before the softmax (equation 7); otherwise tanh is taken of the sum.
     tied (bool), label_smoothing (float), pad (int): As for `RecurrentSeq2Seq`.
@@ -81,6 +82,7 @@ class AttentiveCaptioner(RecurrentWriter):
         input_feeding: bool = False,
         feeds_places: bool = False,
         doubly_stochastic: float = 1.0,
+        guided_attention: float = 0.0,
         additive_output: bool = True,
         tied: bool = True,
         label_smoothing: float = 0.0,
@@ -89,6 +91,7 @@ class AttentiveCaptioner(RecurrentWriter):
         super().__init__(label_smoothing, pad)
         self.has_attention = attention != "none"
         self.doubly_stochastic = doubly_stochastic
+        self.guided_attention = guided_attention
         self.encoder = encoder
         self.projection = (
             nn.Linear(encoder.width, hidden_size)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from .attention import Memory
 from .loss import smoothed_cross_entropy
 
+_LEAST_FOUND = 1e-6  # of attention, for its logarithm
 _READ_AT_ONCE = 1024  # symbols whose logits are computed together
 
 # What an encoder reads, the batch first: of sentences the ids and the lengths, of pictures
@@ -42,6 +43,8 @@ class Seq2Seq(nn.Module):
     pad (int): The symbol that is not learned.
     """
 
+    # How much training minds attention that is not where it is told to be.
+    guided_attention = 0.0
     has_attention = True
     # Whether vectors from elsewhere must have the size of the model's own embeddings.
     rescales_vectors = False
@@ -108,6 +111,7 @@ class Seq2Seq(nn.Module):
         inputs: Tensor,
         targets: Tensor,
         teacher_forcing: float = 1.0,
+        guide: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Losses for training.
 
@@ -117,6 +121,9 @@ class Seq2Seq(nn.Module):
             than sources.
         teacher_forcing (float): Share of the inputs that are used; the others are
             replaced by what the model predicts when it is given all of them.
+        guide (Tensor | None): Shape (batch, time, source time), float32, from 0 to 1: where
+            each step should look; nowhere for any place. With `guided_attention`, times which
+            the loss has - log(sum(weights x guide)) of each.
         RETURNS (tuple[Tensor, Tensor]): Shape (batch,) both: the loss, label smoothing and
             `penalty` included, and the negative log-likelihood without; both in nats.
         """
@@ -136,6 +143,11 @@ class Seq2Seq(nn.Module):
         penalty = self.penalty(written, real)
         if penalty is not None:
             losses = losses + penalty * real.sum(1)
+        if guide is not None and written.weights is not None:
+            told = guide.any(-1)
+            found = (written.weights.float()[told] * guide[told]).sum(-1).clamp_min(_LEAST_FOUND)
+            astray = zeros.index_add(0, torch.nonzero(told)[:, 0], -found.log())
+            losses = losses + self.guided_attention * astray
         return losses, zeros.index_add(0, rows, nll)
 
     @torch.no_grad()

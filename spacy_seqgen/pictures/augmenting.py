@@ -36,6 +36,11 @@ class Augmenter:
                 low = "above 0" if name == "crop" else "0"
                 raise ValueError(f"{name} must be from {low} to {highest}, got {value}")
 
+    @property
+    def moves(self) -> bool:
+        """Whether things are elsewhere afterwards."""
+        return self.crop < 1 or self.flip > 0 or self.rotate > 0
+
     def __call__(self, image: Any, seed: str) -> Any:
         """
         image (PIL.Image.Image): In mode "RGB".

@@ -1,5 +1,6 @@
 """From pictures of any size to arrays of one size."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +84,18 @@ class PictureSettings:
             padded.paste(image, tuple(round((self.size - side) / 2) for side in inner))
             return padded
         return image.resize(target, method)
+
+    def fit_box(self, box: Sequence[float], size: Sequence[float]) -> tuple[float, ...]:
+        """A box on a picture, on what `to_size` makes of it.
+
+        box (Sequence[float]): Left, top, right and bottom, in pixels.
+        size (Sequence[float]): Width and height of the picture.
+        RETURNS (tuple[float, ...]): The same in shares of width and height. What is cut off is
+            below 0 or above 1.
+        """
+        sides = {"crop": (min(size),) * 2, "pad": (max(size),) * 2, "stretch": size}[self.fit]
+        before = [(side - length) / 2 for side, length in zip(sides, size, strict=True)]
+        return tuple((box[n] + before[n % 2]) / sides[n % 2] for n in range(4))
 
 
 def make_pictures(

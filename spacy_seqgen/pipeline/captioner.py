@@ -21,10 +21,12 @@ from ..models.shim import get_shim
 from ..models.translation import pad_targets
 from ..pictures import Picture, PictureError, PictureSettings, find_picture
 from ..pictures.loading import read_ahead
+from ..regions import get_regions
 from ..vocabularies import PAD, Vocabulary
 from .base import GeneratingPipe
 from .captioning import PictureCaptioner, encode_pictures
 from .features import FeatureCache
+from .guiding import make_guide
 
 _READ_FIRST = 8  # pictures of the training data, to see whether they are there
 
@@ -71,6 +73,7 @@ class ImageCaptioner(GeneratingPipe):
         self.features = FeatureCache(feature_cache)
         self.greedy_evaluation = greedy_evaluation
         self._is_training = False
+        self._grid: tuple[int, int] | None = None
 
     @property
     def vocabularies(self) -> dict[str, Vocabulary]:
@@ -89,7 +92,7 @@ class ImageCaptioner(GeneratingPipe):
     def _load_model(self, data: bytes, source: str) -> None:
         super()._load_model(data, source)
         self.features.clear()
-        self._is_training = False
+        self._is_training, self._grid = False, None
 
     def find(self, doc: Doc) -> Picture:
         """The picture of a Doc.
@@ -130,6 +133,12 @@ class ImageCaptioner(GeneratingPipe):
         errors = [item for item in found if isinstance(item, PictureError)]
         if len(errors) == len(found):
             raise errors[0]
+        augmenter = self.pictures.augmenter
+        if augmenter and augmenter.moves and any(get_regions(doc) for doc in docs):
+            raise ValueError(
+                f"'{self.name}' can't use the regions of the training data with an augmenter that "
+                "moves things: set its crop = 1, flip = 0 and rotate = 0"
+            )
         if vocabulary:
             self.vocabulary.from_dict(vocabulary)
         else:
@@ -139,6 +148,7 @@ class ImageCaptioner(GeneratingPipe):
         self.cfg["encoder"], weights = load(self.pictures.size) if load else ({}, {})
         self.make_model()
         self.features.clear()
+        self._grid = None
         if weights:
             get_shim(self.model).net.encoder.load_state_dict(weights)
         self._is_training = True
@@ -159,15 +169,31 @@ class ImageCaptioner(GeneratingPipe):
         found = self._read_for_training(docs)
         if not found:
             return 0.0
-        texts = [text for doc, _ in found for text in self._choose(get_true_captions(doc))]
-        ids = [self.vocabulary.sample(text).ids for text in texts]
-        batch = CaptionBatch(np.stack([picture for _, picture in found]), *pad_targets(ids))
+        captions = [
+            (doc, text, self.vocabulary.sample(text))
+            for doc, _ in found
+            for text in self._choose(get_true_captions(doc))
+        ]
+        pictures = np.stack([picture for _, picture in found])
+        batch = CaptionBatch(pictures, *pad_targets([item.ids for _, _, item in captions]))
+        if get_shim(self.model).net.guided_attention:
+            batch.guide = make_guide(captions, self.pictures, *self._find_grid(pictures))
         (row_losses, _), backprop = self.model.begin_update(batch)
         total = int((batch.targets != PAD).sum())
         loss = float(row_losses.sum()) / total
         self.check_loss(loss, [doc.text for doc, _ in found])
-        backprop(np.full(len(texts), 1 / total, dtype=np.float32))
+        backprop(np.full(len(captions), 1 / total, dtype=np.float32))
         return loss
+
+    def _find_grid(self, pictures: np.ndarray) -> tuple[int, int]:
+        """Rows and columns of the grid that the encoder makes of pictures, or made of them."""
+        if pictures.dtype != np.uint8:
+            rows, columns = pictures.shape[2:]
+            return rows, columns
+        if self._grid is None:
+            (grid,) = encode_pictures(self.model, list(pictures[:1]))
+            self._grid = grid.shape[1:]
+        return self._grid
 
     def _choose(self, captions: Sequence[str]) -> list[str]:
         """Some captions of a picture: each at most once more often than any other. Drawn with
