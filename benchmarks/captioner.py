@@ -13,6 +13,7 @@ from typing import Any
 import spacy
 import torch
 from PIL import Image
+from spacy import util
 from spacy.language import Language
 from spacy.training import Example
 
@@ -22,6 +23,7 @@ from spacy_seqgen.pictures import find_picture
 from .harness import Row, compare
 from .plain_captioner import caption_singly
 
+CONFIGS = Path(__file__).parent.parent / "configs"
 _SIDE = 64
 _BEAM = 3
 _BATCH = 32
@@ -53,9 +55,11 @@ class Benchmark:
 
     def _train(self, steps: int) -> Language:
         """A captioner whose captions are as long as they should be."""
+        config = util.load_config(CONFIGS / "captioner.cfg")["components"]["image_captioner"]
+        config.pop("factory")
+        config["attention"] = False
         nlp = spacy.blank("en")
-        settings = {"model": {"embedding_size": 64, "hidden_size": 128}}
-        nlp.add_pipe("image_captioner", config=settings)
+        nlp.add_pipe("image_captioner", config=config)
         examples = []
         for path, caption in self.captions_of.items():
             reference = nlp.make_doc(path)

@@ -107,8 +107,11 @@ class Beam:
         for step in range(1, int(limits.max()) + 1):
             logits, state = self.step(state, ids)
             found = self._find(torch.as_tensor(logits), live)
-            certain &= found.sure
-            live, done, parents = self._extend(step, live, done, found, self._bonus(state), limits)
+            reasons = self._reasons(live, found)
+            certain &= found.are_sure(reasons > _LENGTH, k)
+            live, done, parents = self._extend(
+                step, live, done, found, reasons, self._bonus(state), limits
+            )
             finished = self._is_finished(live, done, limits) | (limits == step)
             flat = (np.arange(len(alive))[:, None] * k + parents).reshape(-1)
             if finished.any():
@@ -162,11 +165,13 @@ class Beam:
         live: Live,
         done: Done,
         found: Found,
+        reasons: np.ndarray,
         bonus: np.ndarray | None,
         limits: np.ndarray,
     ) -> tuple[Live, Done, np.ndarray]:
         """Sort what was found into what has ended and what goes on.
 
+        reasons (np.ndarray): Why each continuation ends, if it does.
         bonus (np.ndarray | None): Shape (rows * hypotheses,): what is added to the score of
             one that ends.
         RETURNS (tuple): The living, the best first; those that have ended; and which of
@@ -175,7 +180,6 @@ class Beam:
         rows, k = live.scores.shape
         penalty = length_penalty(float(step), self.alpha)
         added = np.zeros((rows, k), np.float32) if bonus is None else bonus.reshape(rows, k)
-        reasons = self._reasons(live, found)
         has_ended = reasons[:, :k] > _LENGTH
         if has_ended.any():
             first = np.broadcast_to(np.arange(k), (rows, k))

@@ -18,14 +18,14 @@ class Found(NamedTuple):
     parents (np.ndarray): The hypotheses they continue,
     symbols (np.ndarray): with these symbols,
     log_probs (np.ndarray): and how probable those are.
-    sure (np.ndarray): Shape (rows,), bool: no two were too close to call.
+    behind (np.ndarray): Shape (rows, 1): by what the next one would be ranked.
     """
 
     values: np.ndarray
     parents: np.ndarray
     symbols: np.ndarray
     log_probs: np.ndarray
-    sure: np.ndarray
+    behind: np.ndarray
 
     @classmethod
     def make(
@@ -36,11 +36,24 @@ class Found(NamedTuple):
         log_probs: np.ndarray,
         count: int,
     ) -> "Found":
-        """The best `count` of them."""
+        """The best `count` of them, of one more."""
         few = slice(None, count)
-        return cls(
-            values[:, few], parents[:, few], symbols[:, few], log_probs[:, few], _are_apart(values)
-        )
+        behind = np.full((len(values), 1), -np.inf, dtype=np.float32)
+        behind[:, : values.shape[1] - count] = values[:, count:]
+        return cls(values[:, few], parents[:, few], symbols[:, few], log_probs[:, few], behind)
+
+    def are_sure(self, has_ended: np.ndarray, k: int) -> np.ndarray:
+        """Whether it is clear, in each row, which k go on, and which end among the first k. In
+        which order does not matter.
+
+        has_ended (np.ndarray): Which of them end: shape (rows, continuations), bool.
+        RETURNS (np.ndarray): Shape (rows,), bool.
+        """
+        values = np.concatenate([self.values, self.behind], 1)
+        ended = np.concatenate([has_ended, np.zeros((len(values), 1), dtype=bool)], 1)
+        going = -np.sort(np.where(ended, np.inf, -values), 1)
+        edge = slice(k - 1, k + 1)
+        return _are_apart(going[:, edge]) & (_are_apart(values[:, edge]) | ~ended[:, edge].any(1))
 
 
 class Live(NamedTuple):

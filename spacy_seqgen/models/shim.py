@@ -86,7 +86,8 @@ class TorchShim(PyTorchShim):
     def inference(self, precision: str = "fp32") -> Iterator[Any]:
         """The module, for use without training: no dropout, no gradients, full precision
         (see `modules.output_layer` for the one exception) unless another one is asked for."""
-        self._model.eval()
+        if self._model.training:  # to say it to all parts takes time
+            self._model.eval()
         exact = resolve_precision(precision, self.device) == "fp32"
         computing = full_precision(self.device) if exact else computing_in("bf16", self.device)
         with torch.inference_mode(), computing:

@@ -79,9 +79,10 @@ class DecoderSteps:
         # What a context is multiplied by: once for a sentence.
         self.w_values = self.w_context.t()
         if self.w_feed is not None and decoder.feeds_context:
+            # The part that is fed back stands behind that.
             unfed = len(self.w_values) - len(self.w_feed)
-            w_fed = nn.functional.pad(self.w_feed, (0, 0, unfed, 0))
-            self.w_values = torch.cat([self.w_values, w_fed], 1)
+            chosen = torch.eye(len(self.w_values))[:, unfed:]
+            self.w_values = torch.cat([self.w_values, chosen], 1)
         above = [_weights(rnn, "ih", layer) for layer in range(1, rnn.num_layers)]
         last, gate = [w_hidden], decoder.gate
         if isinstance(self.attention, AdditiveAttention):
@@ -148,7 +149,7 @@ class DecoderSteps:
             logits = logits + state.evidence
         feed = None
         if self.w_feed is not None:
-            feed = fed if self.decoder.feeds_context else attentional @ self.w_feed
+            feed = (fed if self.decoder.feeds_context else attentional) @ self.w_feed
         return logits, StepState(tuple(kept), tuple(gates), feed, state.memory, state.evidence)
 
     def _gru(self, below: Tensor, own: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:

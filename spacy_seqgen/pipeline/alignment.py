@@ -16,9 +16,9 @@ def find_owners(pieces: Sequence[str], text: str) -> tuple[np.ndarray, np.ndarra
     RETURNS (tuple[np.ndarray, np.ndarray]): Symbols and their tokens, pair by pair, in
         the order of the text, int64.
     """
-    token_of = np.full(len(text) + 1, -1, dtype=np.int64)
+    token_of = [-1] * (len(text) + 1)
     for number, (start, end) in enumerate(find_token_bounds(text)):
-        token_of[start:end] = number
+        token_of[start:end] = [number] * (end - start)
     symbols, tokens = [], []
     begin = 0
     for number, piece in enumerate(pieces):
@@ -26,8 +26,7 @@ def find_owners(pieces: Sequence[str], text: str) -> tuple[np.ndarray, np.ndarra
         if begin == end < len(piece):
             continue  # behind the end of a text that was cut
         # One that adds nothing, such as half a character, belongs to what it stands in.
-        found = np.unique(token_of[min(begin, max(end - 1, 0)) : end])
-        for token in found[found >= 0].tolist():
+        for token in sorted(set(token_of[min(begin, max(end - 1, 0)) : end]) - {-1}):
             symbols.append(number)
             tokens.append(token)
         begin = end
