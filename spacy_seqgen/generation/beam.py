@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from .candidates import best_candidates
-from .hypotheses import REASONS, Done, Found, Live, take
+from .hypotheses import REASONS, Done, Found, Live, are_apart, take
 from .logits import NEVER, LogitsTransform, allow_end_if_nothing_else
 from .results import Hypothesis
-from .sampling import SelectFunction, StepFunction, select_rows
+from .sampling import TOLERANCE, SelectFunction, StepFunction, select_rows
 from .stopping import StopCondition
 
 # State -> shape (rows,): for each row the sum, over the symbols of the source, of the
@@ -101,14 +101,14 @@ class Beam:
         spread = np.repeat(np.arange(rows), k)
         state = self.select(state, spread)
         ids: Any = last_ids[spread]
-        alive, certain = np.arange(rows), np.ones(rows, dtype=bool)
+        alive, doubts = np.arange(rows), np.full(rows, NEVER, dtype=np.float32)
         live, done = Live.start(rows, k), Done.empty(rows, k)
         limits = np.full(rows, self.max_length) if limits is None else limits
         for step in range(1, int(limits.max()) + 1):
             logits, state = self.step(state, ids)
             found = self._find(torch.as_tensor(logits), live)
             reasons = self._reasons(live, found)
-            certain &= found.are_sure(reasons > _LENGTH, k)
+            doubts = np.maximum(doubts, found.find_doubts(reasons > _LENGTH, k))
             live, done, parents = self._extend(
                 step, live, done, found, reasons, self._bonus(state), limits
             )
@@ -116,11 +116,12 @@ class Beam:
             flat = (np.arange(len(alive))[:, None] * k + parents).reshape(-1)
             if finished.any():
                 for row in np.flatnonzero(finished).tolist():
-                    results[alive[row]] = done.results(row, self.best, bool(certain[row]))
+                    certain = self._is_certain(done, row, doubts[row], limits[row])
+                    results[alive[row]] = done.results(row, self.best, certain)
                 keep = np.flatnonzero(~finished)
                 if not len(keep):
                     break
-                alive, certain, limits = alive[keep], certain[keep], limits[keep]
+                alive, doubts, limits = alive[keep], doubts[keep], limits[keep]
                 flat = (keep[:, None] * k + parents[keep]).reshape(-1)
                 live, done = live.rows(keep), done.rows(keep)
             state = self.select(state, flat)
@@ -219,3 +220,20 @@ class Beam:
         best = live.scores[:, 0]
         reachable = best / length_penalty(limits.astype(np.float32), self.alpha)
         return (done.scores[:, self.best - 1] >= reachable) | (best == NEVER)
+
+    def _is_certain(self, done: Done, row: int, doubt: float, limit: int) -> bool:
+        """Whether the results would be the same with other rounding errors: they are apart,
+        and what was let go, though it was as good as what was kept, could never have been
+        better. Nor could it have crowded them out: its probability only falls.
+
+        doubt (float): The best score of what may have been let go or kept; -inf for none.
+        limit (int): The longest it could become.
+        """
+        if not are_apart(done.scores[row : row + 1, : self.best + 1])[0]:
+            return False
+        if doubt == NEVER:
+            return True
+        scores, lengths = done.scores[row, : self.best], done.lengths[row, : self.best]
+        totals = scores * length_penalty(lengths, self.alpha)
+        reachable = doubt / length_penalty(float(limit), self.alpha)
+        return bool(min((totals - doubt).min(), (scores - reachable).min()) > TOLERANCE)

@@ -42,18 +42,22 @@ class Found(NamedTuple):
         behind[:, : values.shape[1] - count] = values[:, count:]
         return cls(values[:, few], parents[:, few], symbols[:, few], log_probs[:, few], behind)
 
-    def are_sure(self, has_ended: np.ndarray, k: int) -> np.ndarray:
-        """Whether it is clear, in each row, which k go on, and which end among the first k. In
-        which order does not matter.
+    def find_doubts(self, has_ended: np.ndarray, k: int) -> np.ndarray:
+        """Where it is not clear, in a row, which k go on, or which end among the first k: what
+        the best one is ranked by that may be in or out. In which order they are does not matter.
 
         has_ended (np.ndarray): Which of them end: shape (rows, continuations), bool.
-        RETURNS (np.ndarray): Shape (rows,), bool.
+        RETURNS (np.ndarray): Shape (rows,): -inf where all is clear.
         """
         values = np.concatenate([self.values, self.behind], 1)
         ended = np.concatenate([has_ended, np.zeros((len(values), 1), dtype=bool)], 1)
         going = -np.sort(np.where(ended, np.inf, -values), 1)
         edge = slice(k - 1, k + 1)
-        return _are_apart(going[:, edge]) & (_are_apart(values[:, edge]) | ~ended[:, edge].any(1))
+        goes = np.where(are_apart(going[:, edge]), -np.inf, going[:, k - 1])
+        ends = np.where(
+            are_apart(values[:, edge]) | ~ended[:, edge].any(1), -np.inf, values[:, k - 1]
+        )
+        return np.maximum(goes, ends)
 
 
 class Live(NamedTuple):
@@ -137,10 +141,9 @@ class Done(NamedTuple):
     def results(self, row: int, count: int, certain: bool) -> list[Hypothesis]:
         """The best of a row.
 
-        certain (bool): Whether every decision was clear so far.
+        certain (bool): Whether they would be the same with other rounding errors.
         """
         scores = self.scores[row]
-        certain = certain and bool(_are_apart(scores[None, : count + 1])[0])
         found = []
         for place in np.flatnonzero(np.isfinite(scores[:count])).tolist():
             reason = REASONS[self.reasons[row, place]]
@@ -161,7 +164,7 @@ def _pad(array: np.ndarray, steps: int) -> np.ndarray:
     return np.pad(array, ((0, 0), (0, 0), (0, missing))) if missing else array
 
 
-def _are_apart(ranked: np.ndarray) -> np.ndarray:
+def are_apart(ranked: np.ndarray) -> np.ndarray:
     """Whether the values in each row, which fall, differ by more than rounding errors."""
     first, second = ranked[:, :-1], ranked[:, 1:]
     return ((second == -np.inf) | (second < first - TOLERANCE)).all(1)

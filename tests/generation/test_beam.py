@@ -190,3 +190,47 @@ def test_each_row_may_have_a_limit_of_its_own(options):
         assert [h.ids.tolist() for h in hypotheses] == [h.ids.tolist() for h in alone]
         assert [h.finish_reason for h in hypotheses] == [h.finish_reason for h in alone]
     assert any(h.finish_reason == "length" for h in found[0])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(0, 10_000), st.integers(2, 4), st.sampled_from([0.0, 0.7, 2.0]),
+    st.sampled_from([0.1, 0.5, 1.0]),
+)  # fmt: skip
+def test_what_is_certain_does_not_hang_on_rounding_errors(seed, size, alpha, grain):
+    """With logits on a grid nearly every decision is a tie, which errors decide."""
+    table = (chain(seed, 2.0) / grain).round() * grain
+    options = GenerationOptions(
+        beam_size=size, num_samples=1 + seed % 2, length_alpha=alpha, max_length=6
+    )
+
+    def run(noise):
+        generator = torch.Generator().manual_seed(noise)
+
+        def step(state, ids):
+            logits = table[torch.as_tensor(ids)]
+            return logits + torch.randn(logits.shape, generator=generator) * 1e-6, state
+
+        (found,) = Search(options, step, SYMBOLS)._run(start, ["x"], [0], None)
+        return all(item.certain for item in found), [item.ids.tolist() for item in found]
+
+    results = [run(noise) for noise in range(6)]
+    sure = [ids for certain, ids in results if certain]
+    assert all(ids == sure[0] for ids in sure)
+
+
+def test_a_tie_that_can_not_matter_is_no_doubt():
+    """As label smoothing makes them: what is improbable is equally improbable."""
+    table = torch.full((6, 6), -6.0)
+    table[2, 4] = table[4, 5] = table[5, 3] = 6.0
+
+    def run(size):
+        step = lambda state, ids: (table[torch.as_tensor(ids)], state)  # noqa: E731
+        options = GenerationOptions(beam_size=size, max_length=8)
+        (found,) = Search(options, step, SYMBOLS)._run(start, ["x"], [0], None)
+        return found[0]
+
+    assert run(2).certain and run(2).ids.tolist() == [4, 5]
+    table[2, 5] = 6.0  # "ab" and "b": now it does
+    table[5, 3] = table[5, 4] = 1.0
+    assert not run(2).certain
