@@ -35,10 +35,10 @@ class ImageEncoder(nn.Module):
         pixels (Tensor): Shape (batch, 3, height, width), uint8: red, green and blue.
         RETURNS (Tensor): Shape (batch, width, rows, columns), float32.
         """
-        values = (pixels.float() / 255 - self.mean) / self.std
         if self._is_even:
             # Convolutions are a quarter faster on CPUs with the channels side by side.
-            values = values.contiguous(memory_format=torch.channels_last)
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        values = pixels.float().sub_(255 * self.mean).div_(255 * self.std)
         return self.encode(values)
 
     @cached_property
@@ -94,10 +94,10 @@ class ResidualBlock(nn.Module):
             )
 
     def forward(self, inputs: Tensor) -> Tensor:
-        hidden = F.relu(self.norms[0](self.first(inputs)))
+        hidden = F.relu_(self.norms[0](self.first(inputs)))
         if self.stride == 2:
             inputs = F.avg_pool2d(_make_even(inputs), 2)
-        return F.relu(self.norms[1](self.second(hidden)) + self.shortcut(inputs))
+        return F.relu_(self.norms[1](self.second(hidden)) + self.shortcut(inputs))
 
 
 def _make_even(inputs: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ class ConvEncoder(ImageEncoder):
         super().__init__()
         self.width = widths[-1]
         layers: list[nn.Module] = [
-            Halving(3, widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU(),
+            Halving(3, widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True),
         ]  # fmt: skip
         for before, width in pairwise(widths):
             layers.append(ResidualBlock(before, width, 2))
