@@ -64,6 +64,7 @@ def build_attentive_captioner(
     teacher_forcing: Any = 1.0,
     dropout: float | None = None,
     precision: str = "auto",
+    predict_precision: str = "fp32",
 ) -> Model:
     """Captions with attention over a picture (Xu et al. 2015,
     https://arxiv.org/abs/1502.03044). Registered as `spacy-seqgen.AttentiveCaptioner.v1`
@@ -111,6 +112,9 @@ def build_attentive_captioner(
     dropout (float | None): Dropout on embeddings, between layers and before the softmax.
         None takes the rate from `[training] dropout`.
     precision (str): "fp32", "bf16", or "auto": bf16 where the device computes it.
+    predict_precision (str): The same of predictions: in bf16 pictures are read in less time, and
+        captions may depend on which pictures are read together. What is written is computed in
+        fp32 all the same.
     RETURNS (Model[CaptionBatch, Any]): In training: loss and negative log-likelihood of
         each row, in nats.
     """
@@ -141,6 +145,7 @@ def build_attentive_captioner(
         raise ValueError('guided_attention needs attention: there is nothing to guide with "none"')
     check_label_smoothing(label_smoothing)
     check_precision(precision)
+    check_precision(predict_precision, "predict_precision")
     encoder = encoder or build_conv_encoder()
     make = partial(
         _make,
@@ -166,6 +171,7 @@ def build_attentive_captioner(
         teacher_forcing=TeacherForcing(teacher_forcing),
         encoder=encoder,
         description={},
+        predict_precision=predict_precision,
     )
 
 

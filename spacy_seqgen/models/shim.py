@@ -93,6 +93,13 @@ class TorchShim(PyTorchShim):
         with torch.inference_mode(), computing:
             yield self._model
 
+    def computing_in(self, precision: str) -> contextlib.AbstractContextManager[None]:
+        """A context for a part of what is done in `inference`.
+
+        precision (str): "fp32", "bf16", or "auto".
+        """
+        return computing_in(resolve_precision(precision, self.device), self.device)
+
     def finish_update(self, optimizer: Optimizer) -> None:
         self.native.step(optimizer)
         if not self._model.training:  # it predicted since the gradients were computed

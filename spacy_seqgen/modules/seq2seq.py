@@ -175,12 +175,13 @@ class Seq2Seq(nn.Module):
             correct[rows, columns] = logits.argmax(-1) == true
         return nll, correct
 
-    def look(self, source: Source, inputs: Tensor) -> Tensor:
+    def look(self, state: Any, inputs: Tensor) -> Tensor:
         """Where the decoder looks when it writes what is given.
 
+        state (Any): As `start` makes it.
         RETURNS (Tensor): Shape (batch, target time, source time), rows adding up to 1.
         """
-        weights = self.write(self.start(*source), inputs, wants_weights=True).weights
+        weights = self.write(state, inputs, wants_weights=True).weights
         assert weights is not None, "the model has no attention"
         return weights
 

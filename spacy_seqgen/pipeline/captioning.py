@@ -42,7 +42,10 @@ class PictureCaptioner:
         keys (Sequence[str]): For each a text that stands for it, which keys its randomness.
         RETURNS (list[list[Caption]]): Those of each picture, the best first.
         """
-        self.writer = TextWriter(self.model, self.vocabulary, transform=self.transform)
+        self.precision = self.model.attrs["predict_precision"]
+        self.writer = TextWriter(
+            self.model, self.vocabulary, transform=self.transform, precision=self.precision
+        )
         size = self.batch_pictures
         found: list[list[Caption]] = []
         for first in range(0, len(pictures), size):
@@ -53,13 +56,18 @@ class PictureCaptioner:
     def _caption(self, pictures: np.ndarray, keys: Sequence[str]) -> list[list[Caption]]:
         pixels = torch.from_numpy(pictures).to(self.writer.shim.device)
         with self.writer.shim.inference() as net:
-            grids = net.encode(pixels)
+
+            def encode(pixels: torch.Tensor) -> torch.Tensor:
+                with self.writer.shim.computing_in(self.precision):
+                    return net.encode(pixels).float()
+
+            grids = encode(pixels)
 
             def read(rows: Sequence[int]) -> Source:
                 if len(rows) == len(keys):
                     return (grids,)
                 # Alone, where a decision was close: then nothing may depend on the others.
-                return (net.encode(pixels[list(rows)]),)
+                return (encode(pixels[list(rows)]),)
 
             results = []
             for row, items in enumerate(self.writer.search(read, keys, self.options)):

@@ -45,6 +45,7 @@ class TextWriter:
     vocabulary (Vocabulary): What it writes.
     unknown (bool): Let it write `<unk>`.
     transform (TransformMaker | None): See `Search`.
+    precision (str): What sources are read in: "fp32", "bf16", or "auto".
     """
 
     def __init__(
@@ -53,7 +54,9 @@ class TextWriter:
         vocabulary: Vocabulary,
         unknown: bool = False,
         transform: TransformMaker | None = None,
+        precision: str = "fp32",
     ):
+        self.precision = precision
         self.shim = get_shim(model)
         self.vocabulary = vocabulary
         self.transform = transform
@@ -85,7 +88,7 @@ class TextWriter:
 
             def start(rows: Sequence[int]) -> tuple[Any, np.ndarray]:
                 source = read(rows)
-                state = net.start(*source)
+                state = self._start(net, source)
                 last = BOS
                 weights = None
                 if len(forced):
@@ -111,6 +114,12 @@ class TextWriter:
             if len(forced):
                 return self._with_forced(net, read(range(len(keys))), np.asarray(forced), found)
             return found
+
+    def _start(self, net: Any, source: Source) -> Any:
+        """Read, and go on in fp32."""
+        with self.shim.computing_in(self.precision):
+            state = net.start(*source)
+        return state if self.precision == "fp32" else _to_float(state)
 
     def _with_forced(
         self, net: Any, source: Source, forced: np.ndarray, found: list[list[Hypothesis]]
@@ -142,12 +151,13 @@ class TextWriter:
         """
         found: list[np.ndarray | None] = []
         with self.shim.inference() as net:
+            state = self._start(net, source)
             for hypothesis in hypotheses:
                 if not net.has_attention or not len(hypothesis.ids):
                     found.append(None)
                     continue
                 inputs, _ = pad_targets([hypothesis.ids])
-                weights = net.look(source, torch.from_numpy(inputs).to(self.shim.device))
+                weights = net.look(state, torch.from_numpy(inputs).to(self.shim.device))
                 found.append(weights[0, :-1].float().cpu().numpy())  # without `</s>`
         return found
 
@@ -177,6 +187,16 @@ class TextWriter:
         shown, first = np.unique(symbols, return_index=True)
         np.add.at(log_probs, owners[first], hypothesis.log_probs[shown])
         return Text(text, tokens, tuple(log_probs.tolist()), symbols, owners)
+
+
+def _to_float(state: Any) -> Any:
+    """A state of tensors in tuples, those in bfloat16 as float32."""
+    if isinstance(state, tuple):
+        made = map(_to_float, state)
+        return type(state)(*made) if hasattr(state, "_fields") else tuple(made)
+    if isinstance(state, torch.Tensor) and state.dtype == torch.bfloat16:
+        return state.float()
+    return state
 
 
 def _begun_with(prefix: str, pieces: Sequence[str], forced: int) -> list[str]:

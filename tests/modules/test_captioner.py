@@ -177,7 +177,8 @@ def test_what_is_seen_counts_the_same_whatever_was_written(additive):
 
 
 def test_where_it_looks(pictures):
-    weights = make_net().look((pictures,), targets()[0])
+    net = make_net()
+    weights = net.look(net.start(pictures), targets()[0])
     assert weights.shape == (2, 4, 16)  # a grid of 4 x 4
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 4))
 
@@ -203,7 +204,7 @@ def test_doubly_stochastic_attention_by_hand(pictures):
     plain, _ = make_net(doubly_stochastic=0.0)((pictures,), inputs, gold)
     net = make_net(doubly_stochastic=2.0)
     found, nll = net((pictures,), inputs, gold)
-    weights = net.look((pictures,), inputs)
+    weights = net.look(net.start(pictures), inputs)
     for row, length in enumerate((4, 2)):
         seen = weights[row, :length].sum(0)
         penalty = 2.0 * ((1 - seen) ** 2).mean()

@@ -111,7 +111,7 @@ def test_where_it_looks(net):
     if not net.has_attention:
         pytest.skip("without attention")
     source, inputs, _ = tensors(SOURCES, TARGETS)
-    weights = net.look(source, inputs)
+    weights = net.look(net.start(*source), inputs)
     assert weights.shape == (3, 6, 5)
     torch.testing.assert_close(weights.sum(-1), torch.ones(3, 6))
     assert (weights[1, :, 2:] == 0).all()

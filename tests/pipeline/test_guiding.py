@@ -115,7 +115,8 @@ def test_the_loss_of_a_guide(captions):
     pictures = np.stack([picture for _, picture in pipe._read_for_training(docs)])
     batch = CaptionBatch(pictures, *pad_targets([item.ids for _, _, item in encoded]))
     net = get_shim(pipe.model).net
-    weights = net.eval().look(batch.read(torch.device("cpu")), torch.from_numpy(batch.inputs))
+    state = net.eval().start(*batch.read(torch.device("cpu")))
+    weights = net.look(state, torch.from_numpy(batch.inputs))
     found = (weights.detach().numpy() * guide).sum(-1)[guide.any(-1)]
     expected = -np.log(found).sum() / (batch.targets != 0).sum()
     assert losses[0.7] == pytest.approx(0.7 * expected, rel=0.05)
