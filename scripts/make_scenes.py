@@ -48,11 +48,12 @@ def main(folder: Path, seed: int = 0, train: int = 6000, others: int = 500) -> N
 
 def write_scenes(folder: Path, seed: int, train: int, others: int) -> None:
     """RAISES (OSError): If a file can't be written."""
+    seen: set[frozenset[Any]] = set()
     for name, number in (("train", train), ("dev", others), ("test", others), ("heldout", others)):
         rng = random.Random(f"{seed} {name}")
         (folder / name).mkdir(parents=True, exist_ok=True)
         rows = []
-        for n, (image, row) in enumerate(make_scenes(rng, number, name == "heldout")):
+        for n, (image, row) in enumerate(make_scenes(rng, number, name == "heldout", seen)):
             file = f"{name}/{n:05}.png"
             image.save(folder / file)
             rows.append({"image": file, **row})
@@ -60,13 +61,16 @@ def write_scenes(folder: Path, seed: int, train: int, others: int) -> None:
 
 
 def make_scenes(
-    rng: random.Random, number: int, held_out: bool
+    rng: random.Random, number: int, held_out: bool, seen: set[frozenset[Any]]
 ) -> Iterator[tuple[Image.Image, dict[str, Any]]]:
-    """Pictures, and what is known of each."""
+    """Pictures, and what is known of each. None is like one of those `seen`, to which they are
+    added."""
     while number:
         objects = place(rng, choose(rng, held_out))
-        if not objects:
+        scene = frozenset((item.size, item.color, item.shape, item.box) for item in objects)
+        if not objects or scene in seen:
             continue
+        seen.add(scene)
         known = [{**asdict(item), "box": list(item.box)} for item in objects]
         captions = describe(known)
         if captions:

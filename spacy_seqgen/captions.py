@@ -168,6 +168,12 @@ def set_image(doc: Doc, image: Any) -> None:
         )
 
 
+def share_image(one: Doc, two: Doc) -> None:
+    """Have another Doc stand for the same picture."""
+    if IMAGE in one.user_data:
+        two.user_data[IMAGE] = one.user_data[IMAGE]
+
+
 def get_image(doc: Doc) -> Any:
     stored = doc.user_data.get(IMAGE)
     return stored.content if isinstance(stored, HeldImage) else stored

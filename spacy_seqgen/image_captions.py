@@ -13,7 +13,7 @@ from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 from spacy.util import logger
 
-from .captions import get_caption_texts, get_image, set_captions
+from .captions import get_caption_texts, get_image, set_captions, share_image
 from .outputs import install_extensions
 from .pictures import PictureError, find_picture
 from .pictures.errors import NoPictureError, OutsideError
@@ -66,9 +66,17 @@ class ImageCaptions:
         self.epoch += 1
         for item in shuffled(self.items(nlp), self.shuffle_buffer, rng):
             if item.example is not None:
+                share_image(item.example.reference, item.example.predicted)
                 yield item.example
                 continue
-            reference = nlp.make_doc(item.image)
+            try:
+                reference = nlp.make_doc(item.image)
+                "".join(item.captions).encode("utf8")
+            except UnicodeEncodeError as error:
+                raise TextFileError(
+                    f"{item.image!r} or a caption of it in {self.path} has half a surrogate pair: "
+                    f"{error}"
+                ) from error
             set_captions(reference, item.captions)
             if item.regions is not None:
                 set_regions(reference, item.regions)
@@ -121,7 +129,7 @@ class ImageCaptions:
         if path.suffix == ".spacy":
             for example in Corpus(path)(nlp):
                 image = example.reference.text
-                # Those that `spacy seqgen convert` wrote are absolute.
+                # Paths may be absolute, as this reader makes them.
                 if names is None or not names.isdisjoint((image, Path(image).name)):
                     yield Captioned(image, get_caption_texts(example.reference), example=example)
             return

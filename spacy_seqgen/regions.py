@@ -74,9 +74,12 @@ def read_regions(data: dict[str, Any], captions: Sequence[str]) -> Regions | Non
         if not isinstance(parts, list):
             raise ValueError('"regions" must have a list for each caption')
         before = len(text) - len(text.lstrip())  # the reader strips captions
-        read = [_read_region(part, text)._asdict() for part in parts]
-        moved = [Region(p["start"] - before, p["end"] - before, p["boxes"]) for p in read]
-        found.setdefault(text.strip(), moved)
+        read = [_read_region(part, text) for part in parts]
+        found.setdefault(text.strip(), []).extend(
+            Region(max(0, part.start - before), part.end - before, part.boxes)
+            for part in read
+            if part.end > before
+        )
     return Regions((size[0], size[1]), found)
 
 

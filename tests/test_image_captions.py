@@ -246,3 +246,10 @@ def test_case_does_not_matter():
 def test_scores_of_missing_captions():
     assert score_captions(examples([None], [["a cat"]]))["caption_exact_match"] == 0.0
     assert score_captions(examples(["a"], [[]])) == dict.fromkeys(CAPTION_SCORES)
+
+
+def test_half_a_surrogate_pair_is_named(folder):
+    path = folder / "captions.jsonl"
+    path.write_text('{"image": "a.png", "captions": ["a \\ud800 cat"]}')
+    with pytest.raises(TextFileError, match="a.png.*half a surrogate pair"):
+        read(path)

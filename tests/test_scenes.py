@@ -24,7 +24,7 @@ from .pipeline.test_captioner import make_nlp  # noqa: E402
 
 @pytest.fixture(scope="module")
 def scenes():
-    return list(make_scenes.make_scenes(random.Random(0), 60, held_out=False))
+    return list(make_scenes.make_scenes(random.Random(0), 60, held_out=False, seen=set()))
 
 
 def test_things_are_where_the_boxes_are(scenes):
@@ -65,7 +65,7 @@ def test_combinations_that_are_held_out(scenes):
     assert len({kind[:2] for kind in HELD_OUT}) == len({kind[::2] for kind in HELD_OUT}) == 12
     assert len({kind[1:] for kind in HELD_OUT}) == 12  # in the other size it is shown
     assert not any(kinds(row) & HELD_OUT for _, row in scenes)
-    others = make_scenes.make_scenes(random.Random(1), 20, held_out=True)
+    others = make_scenes.make_scenes(random.Random(1), 20, held_out=True, seen=set())
     assert all(kinds(row) & HELD_OUT for _, row in others)
 
 
@@ -83,6 +83,15 @@ def test_words_name_groups(scenes):
 def test_parts_of_a_grid_inside_boxes():
     inside = score_attention.find_inside((4, 4), [[16, 0, 32, 16], [41, 41, 47, 47]])
     assert inside.sum() == 1 and inside[0, 1]
+
+
+def test_no_scene_is_drawn_twice():
+    """So that no picture to learn from is one of the test."""
+    (_, row), *_ = make_scenes.make_scenes(random.Random(3), 1, held_out=False, seen=set())
+    seen = set()
+    for _ in range(2):  # the same seed
+        found = list(make_scenes.make_scenes(random.Random(3), 5, held_out=False, seen=seen))
+        assert (row in [other for _, other in found]) == (len(seen) == 5)
 
 
 def test_the_same_seed_draws_the_same(tmp_path):

@@ -88,10 +88,12 @@ def caption_cli(
         sys.exit(130)
 
 
-def find_items(
-    nlp: Any, files: list[Path], *, in_folder: bool = False
-) -> Iterator[tuple[str, list[str]]]:
-    """Paths of pictures, and their true captions where these are known.
+# The path of a picture, its true captions where these are known, and a Doc that may hold it.
+Item = tuple[str, list[str], Doc | None]
+
+
+def find_items(nlp: Any, files: list[Path], *, in_folder: bool = False) -> Iterator[Item]:
+    """What there is to caption.
 
     in_folder (bool): Whether the captioner has an image_dir, where relative paths begin.
     """
@@ -102,29 +104,33 @@ def find_items(
         if file.is_dir():
             folder = file.resolve() if in_folder else file
             for name, texts in read_folder(file):
-                yield str(folder / name), [text.strip() for text in texts if text.strip()]
+                yield str(folder / name), [text.strip() for text in texts if text.strip()], None
         elif file.name.removesuffix(".gz").endswith((".jsonl", ".json", ".txt", ".spacy")):
             for example in create_image_captions_reader(file)(nlp):
-                yield example.reference.text, get_caption_texts(example.reference)
+                doc = example.reference
+                yield doc.text, get_caption_texts(doc), doc
         else:
             # Absolute, so that it is found whatever image_dir the captioner has. One that is not
             # there may be one of image_dir's.
-            yield str(file.resolve() if in_folder and file.exists() else file), []
+            yield str(file.resolve() if in_folder and file.exists() else file), [], None
 
 
 def captions(
-    nlp: Any, name: str, items: Iterator[tuple[str, list[str]]], batch_size: int
+    nlp: Any, name: str, items: Iterator[Item], batch_size: int
 ) -> Iterator[tuple[Doc, list[str]]]:
     """Docs with their captions, and the true ones.
 
     name (str): The captioner in the pipeline.
     RAISES (ValueError): When all others are captioned, if some pictures could not be.
     """
+    from ..captions import share_image
     from .common import make_doc, run_component
 
     def docs() -> Iterator[Doc]:
-        for path, texts in items:
+        for path, texts, known in items:
             doc = make_doc(nlp, path, "The command line")
+            if known is not None:
+                share_image(known, doc)
             doc.user_data[_GOLD] = texts  # not by path: a picture may be there twice
             yield doc
 

@@ -102,7 +102,8 @@ class Beam:
         state = self.select(state, spread)
         ids: Any = last_ids[spread]
         alive, doubts = np.arange(rows), np.full(rows, NEVER, dtype=np.float32)
-        live, done = Live.start(rows, k), Done.empty(rows, k)
+        # One more than wanted shows how close it was.
+        live, done = Live.start(rows, k), Done.empty(rows, self.best + 1)
         limits = np.full(rows, self.max_length) if limits is None else limits
         for step in range(1, int(limits.max()) + 1):
             logits, state = self.step(state, ids)

@@ -50,14 +50,16 @@ class Found(NamedTuple):
         RETURNS (np.ndarray): Shape (rows,): -inf where all is clear.
         """
         values = np.concatenate([self.values, self.behind], 1)
-        ended = np.concatenate([has_ended, np.zeros((len(values), 1), dtype=bool)], 1)
-        going = -np.sort(np.where(ended, np.inf, -values), 1)
-        edge = slice(k - 1, k + 1)
-        goes = np.where(are_apart(going[:, edge]), -np.inf, going[:, k - 1])
-        ends = np.where(
-            are_apart(values[:, edge]) | ~ended[:, edge].any(1), -np.inf, values[:, k - 1]
-        )
-        return np.maximum(goes, ends)
+        going = -np.sort(np.where(has_ended, np.inf, -self.values), 1)
+        going = -np.sort(-np.concatenate([going, self.behind], 1), 1)
+        goes = np.where(are_apart(going[:, k - 1 : k + 1]), -np.inf, going[:, k - 1])
+        # One that ends is in or out for sure if it is apart from the first behind the edge, or
+        # the last before it.
+        last, first = values[:, k - 1, None], values[:, k, None]
+        close = first >= self.values - TOLERANCE
+        close[:, k:] = (self.values >= last - TOLERANCE)[:, k:]
+        unclear = (close & has_ended & np.isfinite(self.values)).any(1)
+        return np.maximum(goes, np.where(unclear, last[:, 0], -np.inf))
 
 
 class Live(NamedTuple):
@@ -100,7 +102,7 @@ class Live(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The best hypotheses that have ended, the best first.
+    """The best hypotheses that have ended, the best first; as many of each row.
 
     ids (np.ndarray), log_probs (np.ndarray): Shape (rows, hypotheses, steps), padded.
     scores (np.ndarray): Shape (rows, hypotheses): length penalty and all; -inf for none.

@@ -20,8 +20,8 @@ class Hypothesis:
     log_probs (np.ndarray): Shape (symbols,) or, with the end symbol, (symbols + 1,).
         Natural logarithms of the model's own probabilities, before any transform.
     finish_reason (str): "end", "stop" or "length".
-    certain (bool): Whether every decision was wider than rounding errors. If not, the
-        sequence may depend on what else was in the batch (see `search`).
+    certain (bool): Whether it would be the same with other rounding errors. If not, it may
+        depend on what else was in the batch (see `search`).
     score (float): What a beam ranks by; the sum of `log_probs` for a sample.
     """
 

@@ -83,8 +83,8 @@ class Search:
 
         The result for a prompt does not depend on the others. Rounding does, because
         matrix products of different sizes add up in different orders; so where a
-        decision was closer than rounding errors can be (about one text in a hundred),
-        that prompt is run again by itself, and this is the result.
+        decision that matters was closer than rounding errors can be (of samples in about one
+        text in a hundred), that prompt is run again by itself, and this is the result.
 
         start (StartFunction): Brings the model to the end of some of the prompts.
         keys (Sequence[str]): The text of each prompt, which keys its randomness.

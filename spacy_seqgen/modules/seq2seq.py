@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from .attention import Memory
 from .loss import smoothed_cross_entropy
 
-_LEAST_FOUND = 1e-6  # of attention, for its logarithm
+_LEAST_FOUND = 1e-30  # of attention, for its logarithm
 _READ_AT_ONCE = 1024  # symbols whose logits are computed together
 
 # What an encoder reads, the batch first: of sentences the ids and the lengths, of pictures

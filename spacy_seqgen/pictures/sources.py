@@ -8,8 +8,8 @@ from typing import Any
 
 from .errors import NoPictureError, OutsideError, PictureError
 
-# Of two letters or more: no drive. A `Path` makes one slash of two.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[^\\]")
+# A `Path` makes one slash of two.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|data:", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from .captioning import PictureCaptioner, encode_pictures
 from .features import FeatureCache
 from .guiding import make_guide
 
-_READ_FIRST = 8  # pictures of the training data, to see whether they are there
+_READ_FIRST = 8  # pictures of the training data at a time, to see whether any is there
 
 
 class ImageCaptioner(GeneratingPipe):
@@ -129,16 +129,14 @@ class ImageCaptioner(GeneratingPipe):
                 f"'{self.name}' can't be trained: no Doc of the training data has a caption "
                 "(reference._.caption). Is the reader spacy-seqgen.image_captions.v1?"
             )
-        _, found = next(read_ahead([docs[:_READ_FIRST]], self.find, self.pictures))
-        errors = [item for item in found if isinstance(item, PictureError)]
-        if len(errors) == len(found):
+        errors: list[PictureError] = []
+        for _, found in read_ahead(util.minibatch(docs, _READ_FIRST), self.find, self.pictures):
+            bad = [item for item in found if isinstance(item, PictureError)]
+            if len(bad) < len(found):
+                break
+            errors += bad
+        else:
             raise errors[0]
-        augmenter = self.pictures.augmenter
-        if augmenter and augmenter.moves and any(get_regions(doc) for doc in docs):
-            raise ValueError(
-                f"'{self.name}' can't use the regions of the training data with an augmenter that "
-                "moves things: set its crop = 1, flip = 0 and rotate = 0"
-            )
         if vocabulary:
             self.vocabulary.from_dict(vocabulary)
         else:
@@ -149,6 +147,8 @@ class ImageCaptioner(GeneratingPipe):
         self.make_model()
         self.features.clear()
         self._grid = None
+        if get_shim(self.model).net.guided_attention:
+            self._check_regions(docs)
         if weights:
             get_shim(self.model).net.encoder.load_state_dict(weights)
         self._is_training = True
@@ -177,6 +177,7 @@ class ImageCaptioner(GeneratingPipe):
         pictures = np.stack([picture for _, picture in found])
         batch = CaptionBatch(pictures, *pad_targets([item.ids for _, _, item in captions]))
         if get_shim(self.model).net.guided_attention:
+            self._check_regions([doc for doc, _ in found])
             batch.guide = make_guide(captions, self.pictures, *self._find_grid(pictures))
         (row_losses, _), backprop = self.model.begin_update(batch)
         total = int((batch.targets != PAD).sum())
@@ -184,6 +185,16 @@ class ImageCaptioner(GeneratingPipe):
         self.check_loss(loss, [doc.text for doc, _ in found])
         backprop(np.full(len(captions), 1 / total, dtype=np.float32))
         return loss
+
+    def _check_regions(self, docs: Iterable[Doc]) -> None:
+        """RAISES (ValueError): If it is not known where they are after a picture was varied."""
+        augmenter = self.pictures.augmenter
+        if augmenter and augmenter.moves and any(get_regions(doc) for doc in docs):
+            raise ValueError(
+                f"'{self.name}' can't guide attention by the regions of the training data with an "
+                "augmenter that moves things: set its crop = 1, flip = 0 and rotate = 0, or "
+                "guided_attention = 0 in the model"
+            )
 
     def _find_grid(self, pictures: np.ndarray) -> tuple[int, int]:
         """Rows and columns of the grid that the encoder makes of pictures, or made of them."""

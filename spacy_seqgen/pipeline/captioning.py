@@ -24,7 +24,7 @@ class PictureCaptioner:
     vocabulary (Vocabulary): What it writes.
     options (GenerationOptions): How to search.
     attention (bool): Find out where the decoder looked, if the model can tell.
-    batch_pictures (int): Most pictures at once, each counted once for every hypothesis.
+    batch_pictures (int): Most pictures at once.
     transform (TransformMaker | None): See `Search`.
     """
 

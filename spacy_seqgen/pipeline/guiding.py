@@ -19,8 +19,9 @@ def make_guide(
     pictures (PictureSettings): How pictures are brought to size, and so boxes on them.
     rows, columns (int): Of the grid.
     RETURNS (np.ndarray | None): Shape (captions, time, rows x columns), float32: how much of
-        each part each symbol is about, from 0 to 1; 0 everywhere where that is not known. One
-        more symbol than the longest caption, for its end. None if nothing is known of any.
+        each part each symbol is about, from 0 to 1; 0 everywhere where that is not known. A
+        symbol in several regions is about all of them. One more symbol than the longest caption,
+        for its end. None if nothing is known of any.
     """
     found = None
     for number, (doc, text, encoded) in enumerate(captions):
@@ -31,9 +32,9 @@ def make_guide(
                 shape = (len(captions), longest + 1, rows * columns)
                 found = np.zeros(shape, dtype=np.float32)
             boxes = [pictures.fit_box(box, known.size) for box in region.boxes]  # type: ignore[union-attr]
-            found[number, find_symbols(text, encoded.starts, region)] = cover_grid(
-                boxes, rows, columns
-            )
+            cover = cover_grid(boxes, rows, columns)
+            for symbol in find_symbols(text, encoded.starts, region):
+                np.maximum(found[number, symbol], cover, out=found[number, symbol])
     return found
 
 

@@ -13,6 +13,8 @@ from spacy.training import Example
 from thinc.api import fix_random_seed
 
 from spacy_seqgen.captions import Caption
+from spacy_seqgen.cli.caption import captions as find_captions
+from spacy_seqgen.cli.caption import find_items
 from spacy_seqgen.image_captions import create_image_captions_reader
 from spacy_seqgen.models.shim import get_shim
 from spacy_seqgen.pictures import Picture, PictureError, PictureSettings, find_picture, read_picture
@@ -420,3 +422,38 @@ def test_extensions_take_strings_and_captions(nlp):
     assert doc._.caption == "one"
     with pytest.raises(ValueError, match="must be a list"):
         doc._.captions = "one"
+
+
+def test_a_corpus_of_docs_that_hold_their_pictures(nlp, captions, tmp_path):
+    """It is evaluated and captioned, too: the picture goes with the prediction."""
+    docs = []
+    for number, (path, texts) in enumerate(captions.items()):
+        doc = nlp.make_doc(f"picture {number}")
+        doc._.image = np.asarray(Image.open(path))
+        doc._.captions = texts
+        docs.append(doc)
+    DocBin(store_user_data=True, docs=docs).to_disk(tmp_path / "held.spacy")
+    examples = list(create_image_captions_reader(tmp_path / "held.spacy")(nlp))
+    assert nlp.evaluate(examples)["caption_exact_match"] > 0.5
+    found = [path for path, _, known in find_items(nlp, [tmp_path / "held.spacy"]) if known]
+    assert found == [doc.text for doc in docs]
+    shown = list(find_captions(nlp, "image_captioner", find_items(nlp, [tmp_path / "held.spacy"]), 4))
+    assert all(doc._.caption for doc, _ in shown) and len(shown) == len(docs)
+
+
+def test_damaged_pictures_at_the_beginning(captions, tmp_path):
+    """Training leaves them out, however many come first."""
+    broken = {}
+    for number in range(10):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(Path(next(iter(captions))).read_bytes()[:60])
+        broken[str(path)] = ["broken"]
+    make_nlp({**broken, **captions})
+    with pytest.raises(PictureError, match="0.png"):
+        make_nlp(broken)
+
+
+def test_a_colon_makes_no_address(captions, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("shot-12:30.png").write_bytes(Path(next(iter(captions))).read_bytes())
+    assert find_picture("shot-12:30.png").content == Path("shot-12:30.png")

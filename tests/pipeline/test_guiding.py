@@ -14,6 +14,7 @@ from spacy_seqgen.image_captions import create_image_captions_reader
 from spacy_seqgen.models.captioning import CaptionBatch
 from spacy_seqgen.models.shim import get_shim
 from spacy_seqgen.models.translation import pad_targets
+from spacy_seqgen.modules.seq2seq import Seq2Seq, Written
 from spacy_seqgen.pictures import PictureSettings
 from spacy_seqgen.pipeline.guiding import cover_grid, find_symbols, make_guide
 from spacy_seqgen.regions import Region, Regions, get_regions, read_regions, set_regions
@@ -174,7 +175,8 @@ def test_bad_regions_are_named(tmp_path, change, message):
 def test_things_that_move_are_refused(captions):
     nlp = spacy.blank("en")
     augmenter = {"@misc": "spacy-seqgen.PictureAugmenter.v1", "flip": 0.5}
-    nlp.add_pipe("image_captioner", config={"pictures": {"augmenter": augmenter}})
+    config = {"pictures": {"augmenter": augmenter}, "model": {"guided_attention": 0.5}}
+    nlp.add_pipe("image_captioner", config=config)
     examples = make_examples(nlp, captions)
     put_regions(examples, swapped=False)
     with pytest.raises(ValueError, match="flip = 0"):
@@ -188,3 +190,61 @@ def test_nothing_to_guide():
     with pytest.raises(ValueError, match="0 or more"):
         model = {"guided_attention": -1}
         spacy.blank("en").add_pipe("image_captioner", config={"model": model})
+
+
+def test_regions_of_blanks_of_one_caption_twice_and_of_one_word():
+    box, other = [0, 0, 1, 1], [1, 0, 2, 1]
+    data = {
+        "size": [2, 1],
+        "regions": [
+            [{"start": 0, "end": 1, "boxes": [box]}, {"start": 0, "end": 3, "boxes": [box]}],
+            [{"start": 0, "end": 2, "boxes": [other]}],
+        ],
+    }
+    regions = read_regions(data, ["  a cat", "a cat"])
+    assert regions.captions == {
+        "a cat": [Region(0, 1, (tuple(box),)), Region(0, 2, (tuple(other),))]
+    }
+    vocabulary = Words()
+    vocabulary.build({"a": 1, "cat": 1})
+    doc = spacy.blank("en").make_doc("x")
+    set_regions(doc, regions)
+    settings = PictureSettings(fit="stretch")
+    guide = make_guide([(doc, "a cat", vocabulary.encode("a cat"))], settings, 1, 2)
+    assert guide.tolist() == [[[1, 1], [0, 0], [0, 0]]]  # "a" is about both
+
+
+def test_attention_that_is_far_astray_learns():
+    scores = torch.tensor([[[30.0, 0.0]]], requires_grad=True)
+
+    class Stub(Seq2Seq):
+        guided_attention = 1.0
+
+        def start(self, *source):
+            return None
+
+        def write(self, state, ids, wants_weights=False):
+            return Written(torch.zeros(1, 1, 5), scores.softmax(-1), None)
+
+        def logits(self, states):
+            return states
+
+    ids = torch.ones(1, 1, dtype=torch.int64)
+    losses, _ = Stub(0.0, 0)((ids,), ids, ids, 1.0, torch.tensor([[[0.0, 1.0]]]))
+    losses.sum().backward()
+    assert losses.item() == pytest.approx(30 + np.log(5)) and scores.grad[0, 0, 1] < -0.9
+
+
+def test_things_that_move_are_refused_when_they_are_learned(captions):
+    """Of a corpus of which the beginning has no regions; and not where nothing is guided."""
+    augmenter = {"@misc": "spacy-seqgen.PictureAugmenter.v1", "flip": 0.5}
+    for weight in (0.0, 0.5):
+        config = {"pictures": {"augmenter": augmenter}, "model": {"guided_attention": weight}}
+        nlp = make_nlp(captions, **config)
+        examples = make_examples(nlp, captions)
+        put_regions(examples, swapped=False)
+        if weight:
+            with pytest.raises(ValueError, match="flip = 0"):
+                nlp.update(examples)
+        else:
+            nlp.update(examples)
