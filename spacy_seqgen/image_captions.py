@@ -235,9 +235,9 @@ def create_image_captions_reader(
     """Read pictures and their captions. Registered as `spacy-seqgen.image_captions.v1`
     (`@readers`).
 
-    path (str | Path): JSONL ("image", "captions", and perhaps "regions"), COCO captions (.json), the captions of
-        Flickr8k (Flickr8k.token.txt), a folder of pictures with a .txt file beside each, or
-        a `.spacy` file whose texts are paths.
+    path (str | Path): JSONL ("image", "captions", and perhaps "regions"), COCO captions
+        (.json), the captions of Flickr8k (Flickr8k.token.txt), a folder of pictures with a
+        .txt file beside each, or a `.spacy` file whose texts are paths.
     image_dir (str | Path | None): The folder of the pictures; those that are elsewhere are
         left out. None for the one of `path`, and pictures may be anywhere.
     split (str | Path | None): A file with the names of the pictures to read, one on each

@@ -88,7 +88,8 @@ def _read_region(part: Any, text: str) -> Region:
         raise ValueError(f'a region must have "start", "end" and "boxes", found {part!r:.60}')
     start, end, boxes = part["start"], part["end"], part["boxes"]
     if type(start) is not int or type(end) is not int or not 0 <= start < end <= len(text):
-        raise ValueError(f"a region must be some characters of {text!r:.60}, found {start} to {end}")
+        place = f"{start} to {end}"
+        raise ValueError(f"a region must be some characters of {text!r:.60}, found {place}")
     if not isinstance(boxes, list) or not all(_is_box(box) for box in boxes):
         raise ValueError(f"boxes must be [left, top, right, bottom], found {boxes!r:.60}")
     return Region(start, end, tuple(map(tuple, boxes)))

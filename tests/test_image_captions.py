@@ -251,5 +251,5 @@ def test_scores_of_missing_captions():
 def test_half_a_surrogate_pair_is_named(folder):
     path = folder / "captions.jsonl"
     path.write_text('{"image": "a.png", "captions": ["a \\ud800 cat"]}')
-    with pytest.raises(TextFileError, match="a.png.*half a surrogate pair"):
+    with pytest.raises(TextFileError, match=r"a\.png.*half a surrogate pair"):
         read(path)
