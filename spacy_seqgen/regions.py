@@ -62,9 +62,10 @@ def read_regions(data: dict[str, Any], captions: Sequence[str]) -> Regions | Non
         "size": width and height of the picture.
     RAISES (ValueError): If they are anything else.
     """
-    if data.get("regions") is None:
+    given: Any = data.get("regions")
+    size: Any = data.get("size")
+    if given is None:
         return None
-    size, given = data.get("size"), data["regions"]
     if not _are_numbers(size, 2) or min(size) <= 0:
         raise ValueError('"regions" need "size": [width, height], in pixels of the picture')
     if not isinstance(given, list) or len(given) != len(captions):

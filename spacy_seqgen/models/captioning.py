@@ -137,7 +137,9 @@ def build_attentive_captioner(
             f"context_layers must be 0 or more, and hidden_size a multiple of {CONTEXT_HEADS} "
             f"with them, got {context_layers} and {hidden_size}"
         )
-    weights = {"doubly_stochastic": doubly_stochastic, "guided_attention": guided_attention}
+    weights: dict[str, Any] = {
+        "doubly_stochastic": doubly_stochastic, "guided_attention": guided_attention,
+    }  # fmt: skip
     for name, value in weights.items():
         if value < 0:
             raise ValueError(f"{name} must be 0 or more, got {value}")
