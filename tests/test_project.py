@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import itertools
 import re
 import shutil
 import subprocess
@@ -32,17 +33,36 @@ def test_commands_are_run_again_when_what_they_use_has_changed_and_only_then(nam
         re.findall(r"(?:configs|scripts)/[\w.${}-]+\.(?:cfg|py)", " ".join(command["script"]))
     )
     assert used <= set(command.get("deps", []))
+    known = [*command.get("deps", []), *command.get("outputs", [])]
+    for path in _inputs(command):
+        if any(path == item or path.startswith(f"{item}/") for item in known):
+            continue
+        # A folder of assets: all of them; or what is made there.
+        folder = path.rstrip("/") + "/"
+        assets = {a["dest"] for a in PROJECT["assets"] if a["dest"].startswith(folder)}
+        assert assets & set(known) == assets or any(item.startswith(path) for item in known), path
+        assert path.endswith("/") or assets <= set(known), path
+
+
+def _inputs(command):
+    """The files and folders that a command is given."""
+    for line in command["script"]:
+        words = line.split()
+        for before, word in itertools.pairwise(words):
+            places = ("assets/", "corpus/", "training/", "${vars.flickr8k_t", "${vars.flickr8k_i",
+                      "${vars.tatoeba_p")  # fmt: skip
+            if word.startswith(places) and before not in ("--output", "-o"):
+                yield word
 
 
 def test_workflows_make_what_they_need_in_order():
     for name, steps in PROJECT["workflows"].items():
         # What users bring themselves.
-        made = {"${vars.tatoeba_pairs}", "${vars.flickr8k_texts}/Flickr8k.token.txt"}
+        brought = ("${vars.tatoeba_pairs}", "${vars.flickr8k_texts}", "${vars.flickr8k_images}")
+        made: set[str] = set()
         for step in steps:
             for dep in COMMANDS[step].get("deps", []):
-                given = dep.startswith(("configs/", "scripts/"))
-                # An asset of another language pair, or of the test set, comes with the others.
-                given = given or dep.startswith("assets/multi30k/")
+                given = dep.startswith(("configs/", "scripts/", *brought))
                 assert given or dep in made, (name, step, dep)
             made |= set(COMMANDS[step].get("outputs", []))
             made |= set(COMMANDS[step].get("outputs_no_cache", []))

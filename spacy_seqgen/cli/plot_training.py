@@ -37,12 +37,12 @@ def plot_training_cli(
 
     kinds = ("png", "html", "pdf", "svg")
     path = directory / f"training.{output}" if output in kinds else Path(output)
-    if path.suffix[1:] not in kinds:
+    if path.suffix[1:].lower() not in kinds:
         msg.fail(f"--output must be or end in one of {', '.join(kinds)}, got {output}", exits=1)
     try:
         logs = find_logs(directory)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".html":
+        if path.suffix.lower() == ".html":
             path.write_text(render_curves(logs), encoding="utf8")
         else:
             draw_curves(logs).savefig(path, dpi=150)

@@ -42,7 +42,10 @@ class Run:
         """
         RAISES (ValueError, OSError): If the pipeline can't be loaded.
         """
-        return load_model(self.model_path)
+        try:
+            return load_model(self.model_path)
+        except (ImportError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
 
     def find(self, factory: str) -> str | None:
         """The name of the first component of a kind."""
@@ -55,9 +58,11 @@ class Run:
         RAISES (ValueError): If they can't be read, for instance because the file of the
             config is not there.
         """
-        block = self.config
-        for part in self.config["training"]["dev_corpus"].split("."):
-            block = block[part]
+        block: Any = self.config
+        for part in str(self.config["training"].get("dev_corpus")).split("."):
+            block = block.get(part) if isinstance(block, dict) else None
+        if not isinstance(block, dict):
+            raise ValueError("its [training] names no dev_corpus that is in the config")
         corpus = registry.resolve({"corpus": block})["corpus"]
         return list(islice(corpus(self.nlp), limit))
 
@@ -84,6 +89,9 @@ class Inputs:
         for path in self._directories():
             try:
                 config = load_config(path / _BEST / "config.cfg", interpolate=True)
+                missing = {"nlp", "training"} - config.keys()
+                if missing:
+                    raise ValueError(f"its config has no [{missing.pop()}]")
             except (ValueError, OSError) as error:
                 self.problems.append(f"{path / _BEST} can't be loaded: {error}")
                 continue

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import srsly
+from spacy.util import logger
 
 FILE_NAME = "training.jsonl"
 _PACKAGES = ("spacy-seqgen", "spacy", "thinc", "torch", "numpy")
@@ -57,21 +58,41 @@ def read_log(path: Path) -> TrainingLog:
             raise LogError(f"{path}, line {number} is not JSON: {error}") from error
         if not isinstance(row, dict) or not isinstance(row.get("step"), int):
             raise LogError(f"{path}, line {number} is not of a training log: {line[:80]!r}")
-        if isinstance(row.get("versions"), dict) and isinstance(row.get("scores"), list):
+        if _is_start(row):
             log.starts.append(row)
-        elif isinstance(row.get("losses"), dict) and isinstance(row.get("score"), (int, float)):
+        elif _is_row(row):
             log.rows.append(row)
         else:
             raise LogError(f"{path}, line {number} is not of a training log: {line[:80]!r}")
     return log
 
 
+def _is_start(row: dict[str, Any]) -> bool:
+    return (
+        isinstance(row.get("versions"), dict)
+        and isinstance(row.get("scores"), list)
+        and all(isinstance(name, str) for name in row["scores"])
+        and isinstance(row.get("machine", {}), dict)
+    )
+
+
+def _is_row(row: dict[str, Any]) -> bool:
+    losses = row.get("losses")
+    numbers = [row.get("score"), row.get("best"), row.get("seconds", 0)]
+    speed = row.get("speed")
+    return isinstance(losses, dict) and all(
+        isinstance(value, (int, float))
+        for value in [*numbers, *losses.values(), 0 if speed is None else speed]
+    )
+
+
 def find_logs(directory: Path) -> dict[str, TrainingLog]:
     """The logs of a training, or of several.
 
     directory (Path): The output directory of a training, or one with such directories.
-    RETURNS (dict[str, TrainingLog]): By the name of the output directory.
-    RAISES (LogError): If there is none, or one can't be read.
+    RETURNS (dict[str, TrainingLog]): By the name of the output directory. Of several, those
+        that can't be read are left out, with a warning.
+    RAISES (LogError): If there is none that can be read.
     """
     own = directory / FILE_NAME
     paths = [own] if own.exists() else sorted(directory.glob(f"*/{FILE_NAME}"))
@@ -80,7 +101,17 @@ def find_logs(directory: Path) -> dict[str, TrainingLog]:
             f"There is no {FILE_NAME} in {directory}: it is written by the logger "
             "spacy-seqgen.progress_logger.v1"
         )
-    return {path.resolve().parent.name: read_log(path) for path in paths}
+    logs, errors = {}, []
+    for path in paths:
+        try:
+            logs[path.resolve().parent.name] = read_log(path)
+        except LogError as error:
+            errors.append(error)
+    if not logs:
+        raise errors[0]
+    for error in errors:
+        logger.warning("Left out: %s", error)
+    return logs
 
 
 class LogWriter:
@@ -100,6 +131,7 @@ class LogWriter:
         this one was resumed.
 
         RAISES (OSError): If the file can't be written.
+        RAISES (LogError): If there is a file of that name that is no log: it stays as it is.
         """
         rows = [row]
         if not self.is_open:
@@ -127,10 +159,15 @@ def describe_run() -> dict[str, Any]:
 
 
 def _rows_before(path: Path, step: int) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
     try:
         log = read_log(path)
-    except LogError:
-        return []  # none, or of something else: it is written anew
+    except LogError as error:
+        raise LogError(
+            f"The log can't be written to {path}, where there is something else: {error}. Move it "
+            "away, or set another --output, or output_file in [training.logger]"
+        ) from error
     both = [*log.starts, *log.rows]
     return sorted((r for r in both if r["step"] < step), key=lambda r: (r["step"], "score" in r))
 

@@ -1,8 +1,10 @@
 """A logger that shows how a training goes (`@loggers`)."""
 
+import math
 import sys
 import time
 from collections.abc import Callable
+from numbers import Real
 from pathlib import Path
 from typing import IO, Any
 
@@ -129,12 +131,13 @@ class _Watch:
         best, step = max((score, -step) for score, step in seen)
         self.best = f"{best:.4f} at {-step:,}"
         speed, unit = self._speed(info["words"], evaluated=True)
+        losses = {name: float(info["losses"].get(name, 0.0)) for name in self.pipes}
         return {
             "step": info["step"],
             "epoch": info["epoch"],
             "seconds": info["seconds"],
-            "losses": {n: float(info["losses"].get(n, 0.0)) / updates for n in self.pipes},
-            "scores": {k: v for k, v in info["other_scores"].items() if _is_number(v)},
+            "losses": {k: v / updates for k, v in losses.items() if math.isfinite(v)},
+            "scores": {k: float(v) for k, v in info["other_scores"].items() if _is_number(v)},
             "score": float(info["score"]),
             "best": float(best),
             "speed": speed,
@@ -180,7 +183,8 @@ class _Watch:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Also NumPy's; JSON has none that is not finite."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _number(value: float | None) -> str:

@@ -1,7 +1,7 @@
 """Learning curves: what the logs of trainings say, as a figure."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..training.log import TrainingLog
@@ -11,6 +11,7 @@ from .svg import to_svg
 
 # Line styles as well as colours: they are told apart without seeing colour, and in print.
 _LINES = ["-", "--", ":", "-."]
+_MOST = 1000  # points of a line
 _SIZE = 3.7, 2.6  # inches of each part: as wide as a phone
 
 
@@ -30,16 +31,18 @@ def draw_curves(logs: Mapping[str, TrainingLog], *, columns: int = 2) -> Any:
     loss_axes, score_axes = figure.subplots(rows, columns)
     pipes = sorted({pipe for log in logs.values() for pipe in log.rows[0]["losses"]})
     for number, (name, log) in enumerate(logs.items()):
-        steps = [row["step"] for row in log.rows]
+        evaluations = _thin(log.rows)
+        steps = [row["step"] for row in evaluations]
+        name = _plain(name)
         style: dict[str, Any] = {"color": f"C{number}", "linestyle": _LINES[number % len(_LINES)],
                                  "marker": ".", "markersize": 4}  # fmt: skip
         for pipe in pipes:
             # The first evaluation is after one update: its loss is that of random weights.
-            points = [(r["step"], r["losses"][pipe]) for r in log.rows if pipe in r["losses"]]
+            points = [(r["step"], r["losses"][pipe]) for r in evaluations if pipe in r["losses"]]
             if points:
                 label = f"{name}, {pipe}" if len(pipes) > 1 else name
                 loss_axes.plot(*zip(*points, strict=True), label=label, **style)
-        score_axes.plot(steps, [row["score"] for row in log.rows], label=name, **style)
+        score_axes.plot(steps, [row["score"] for row in evaluations], label=name, **style)
     loss_axes.set_ylabel("loss, mean of an update")
     kinds = {" + ".join(start["scores"]) for log in logs.values() for start in log.starts}
     score_axes.set_ylabel(kinds.pop() if len(kinds) == 1 else "score")
@@ -50,6 +53,18 @@ def draw_curves(logs: Mapping[str, TrainingLog], *, columns: int = 2) -> Any:
     if len(logs) > 1 or len(pipes) > 1:
         loss_axes.legend(frameon=False, fontsize="small")
     return figure
+
+
+def _thin(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Some of the rows, with the last, if there are more than a figure shows."""
+    each = -(-len(rows) // _MOST)
+    return [*rows[:: max(each, 1)], *(rows[-1:] if (len(rows) - 1) % max(each, 1) else ())]
+
+
+def _plain(name: str) -> str:
+    """As matplotlib shows it: no formula, and not left out for an underscore in front."""
+    name = name.replace("$", r"\$")
+    return f" {name}" if name.startswith("_") else name
 
 
 def describe_curves(logs: Mapping[str, TrainingLog]) -> str:
