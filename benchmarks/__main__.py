@@ -9,6 +9,7 @@ import typer
 from wasabi import msg
 
 from .harness import Row, print_table
+from .page import update_page
 
 NAMES = ("char-lm", "translator", "textcat", "captioner")
 
@@ -16,6 +17,9 @@ NAMES = ("char-lm", "translator", "textcat", "captioner")
 def main(
     name: Annotated[str, typer.Argument(help=f"What to measure: {', '.join(NAMES)}")],
     json: Annotated[Path | None, typer.Option(help="Write the rows as JSON")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write the rows into this page: docs/measured.md")
+    ] = None,
     peers: Annotated[bool, typer.Option("--peers", help="Measure other packages too")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Rough, within a minute")] = False,
     only: Annotated[str, typer.Option(help="Only rows whose name holds this")] = "",
@@ -70,6 +74,9 @@ def main(
     if json:
         srsly.write_json(json, [row.to_dict() for row in rows])
         msg.good(f"Wrote {len(rows)} rows to {json}")
+    if page:
+        update_page(page, name, rows, sys.argv[1:])
+        msg.good(f"Wrote {len(rows)} rows into {page}")
 
 
 def _char_lm(text: Path, **options: Any) -> list[Row]:

@@ -96,14 +96,14 @@ def print_table(rows: Iterable[Row], peer: str = "Peer") -> None:
     shown = [
         (
             row.what,
-            _number(row.ours),
-            _number(row.other),
-            _number(row.ratio),
-            _number(row.bar),
+            show_number(row.ours),
+            show_number(row.other),
+            show_number(row.ratio),
+            show_number(row.bar),
             {True: "yes", False: "NO", None: "-"}[row.ok],
             row.unit,
             "-" if row.spread is None else f"{row.spread:.0%}",
-            _number(row.peer),
+            show_number(row.peer),
         )
         for row in rows
     ]
@@ -114,7 +114,7 @@ def print_table(rows: Iterable[Row], peer: str = "Peer") -> None:
             msg.info(f"{row.what}: {row.note}")
 
 
-def _number(value: float | None) -> str:
+def show_number(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -1,6 +1,6 @@
 """Remove what the workflows of project.yml made, but for downloaded assets.
 
-    python scripts/clean.py
+python scripts/clean.py
 """
 
 import shutil

@@ -28,8 +28,10 @@ def warmup_linear(
 ) -> Iterator[float]:
     """Rises in a straight line, then falls in another, as BERT was fine-tuned (Devlin et
     al. 2019, https://arxiv.org/abs/1810.04805). Registered as
-    `spacy-seqgen.warmup_linear.v1` (`@schedules`). Its settings are those of
-    `warmup_cosine`.
+    `spacy-seqgen.warmup_linear.v1` (`@schedules`).
+
+    initial_rate (float), warmup_steps (int), total_steps (int | str), final_rate (float): As of
+        `warmup_cosine.v1`.
     """
     return _warmup(_line, initial_rate, warmup_steps, total_steps, final_rate)
 

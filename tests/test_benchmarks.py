@@ -17,8 +17,10 @@ from .pipeline.test_translator import make_nlp as make_translator
 
 pytest.importorskip("benchmarks", reason="not in an installed package")
 
+from benchmarks.harness import Row
 from benchmarks.joeynmt_peer import Peer, PeerError, make_config
 from benchmarks.memory import peak_memory
+from benchmarks.page import read_page, update_page
 from benchmarks.plain_beam import beam_search
 from benchmarks.plain_classifier import BATCH, HandLoop
 from benchmarks.plain_translator import AttentionAfter, AttentionInside, Training, pad
@@ -191,3 +193,19 @@ def test_quick_benchmark(tmp_path):
     assert len(rows) == 6
     assert (tmp_path / "model" / "meta.json").exists()
     assert all(row.ours is not None and row.other is not None and row.note for row in rows)
+
+
+def test_the_page_keeps_what_was_not_measured_again(tmp_path):
+    path = tmp_path / "measured.md"
+    first = [Row("decoding | a", 2.0, 1.0, 2.0, 1.5, True, "x/s", 0.1), Row("memory", 300.0)]
+    update_page(path, "translator", first, ["translator", "--page", str(path)])
+    update_page(path, "textcat", [Row("speed", 1.0)], ["textcat"])
+    again = [Row("decoding | a", 3.0, 1.0, 3.0, 1.5, True, "x/s", 0.1, note="quiet; alone")]
+    update_page(path, "translator", again, ["translator", "--only", "decoding a"])
+    text = path.read_text()
+    assert text.count("\n| memory |") == 1 and text.count("\n| speed |") == 1
+    assert text.count("decoding") == 2  # the row, and its command
+    assert "| decoding \\| a; quiet; alone | 3 | 1 | 3 | 1.5 | yes | x/s | 10% | - |" in text
+    assert "`python -m benchmarks translator --only 'decoding a'` |" in text
+    assert str(tmp_path) not in text
+    assert list(read_page(text)) == ["textcat", "translator"]

@@ -1,12 +1,14 @@
 """project.yml: what is up to date is not done again, and what goes wrong is one sentence."""
 
 import hashlib
-import importlib
+import importlib.util
 import itertools
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,9 +20,15 @@ COMMANDS = {command["name"]: command for command in PROJECT["commands"]}
 
 
 @pytest.fixture
-def fetch_assets(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    return importlib.import_module("fetch_assets")
+def fetch_assets():
+    return load_script("fetch_assets")
+
+
+def load_script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "clean"])
@@ -161,3 +169,53 @@ def test_a_wrong_python_is_one_sentence(tmp_path):
     assert "Python 3.10 to 3.13 is needed, this is 3.9: make PYTHON=python3.12" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nhalf",
+        b"garbage\r\n\r\n",
+        b"",
+    ],
+)
+def test_a_server_that_says_nonsense(fetch_assets, tmp_path, answer):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/here.txt"
+        with pytest.raises(fetch_assets.AssetError):
+            fetch_assets.fetch(make_asset(tmp_path, url=url), tmp_path)
+        thread.join()
+    assert not list((tmp_path / "assets").iterdir())
+
+
+def test_a_folder_where_an_asset_should_be(fetch_assets, tmp_path):
+    (tmp_path / "assets" / "here.txt").mkdir(parents=True)
+    with pytest.raises(fetch_assets.AssetError, match="is a folder"):
+        fetch_assets.fetch(make_asset(tmp_path), tmp_path)
+
+
+def test_clean_leaves_what_others_put_there(tmp_path):
+    """And removes what the workflows made, all of it."""
+    clean = load_script("clean")
+    made = [
+        path.replace("${vars.emoji_held_out}-${vars.emoji_language}", "noto-fr")
+        for command in COMMANDS.values()
+        for path in [*command.get("outputs", []), *command.get("outputs_no_cache", [])]
+        if not path.startswith("assets/")
+    ]
+    for path in made:
+        (tmp_path / path).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "corpus" / "mine").mkdir()
+    clean.main(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*")] == ["corpus", "mine"]

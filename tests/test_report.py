@@ -13,6 +13,7 @@ from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
 from spacy_seqgen.cli import app
+from spacy_seqgen.report import SECTIONS, Inputs, make_report
 from spacy_seqgen.training.log import FILE_NAME
 
 from .browser import Browser, find_browser
@@ -210,6 +211,41 @@ def test_what_can_not_be_reported(folder, tmp_path, arguments, message):
     done = report(source, tmp_path / arguments[1])
     assert done.exit_code == 1
     assert message in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize(
+    "file,content",
+    [
+        ("lm/training.jsonl", '{"step": 1, "losses": {}, "score": 1}\n{}\n'),
+        (
+            "lm/training.jsonl",
+            '{"step": 1, "losses": {}, "score": 1, "best": 1, "speed": "x"}\n{}\n',
+        ),
+        ("lm/model-best/config.cfg", ""),
+        ("lm/model-best/config.cfg", "[nlp]\nlang = null\n[training]\n"),
+        ("lm/model-best/meta.json", "[]"),
+        ("../metrics/seq.json", '{"translator": {"bleu_by_length": {"1": [2]}}}'),
+        ("../metrics/seq.json", '{"translator": {"bleu_by_length": [1]}}'),
+        ("../metrics/seq.json", '{"translator": {"bleu_by_length": {"1": {"bleu": null}}}}'),
+    ],
+)
+def test_odd_inputs_leave_the_rest_of_the_report_as_it_is(folder, tmp_path, file, content):
+    shutil.copytree(folder.parent, tmp_path / "all")
+    (tmp_path / "all" / "training" / file).write_text(content)
+    done = report(tmp_path / "all" / "training", tmp_path / "out.html")
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "out.html").read_text()
+    assert page.count("<section") == len(SECTIONS) and page.count("<svg") > 5
+
+
+def test_a_single_training_finds_its_scores(folder, tmp_path, monkeypatch):
+    """Beside the folder of trainings, also from inside of it."""
+    expected = Inputs(folder, folder.parent / "metrics").metrics
+    assert expected
+    monkeypatch.chdir(folder / "lm")
+    for place in (folder / "lm", Path("."), folder):
+        made = make_report(place, tmp_path / "out.md")
+        assert made.metrics == expected
 
 
 @pytest.fixture(scope="module")

@@ -70,3 +70,14 @@ def test_a_full_disk_is_one_sentence(archive, tmp_path, capsys, monkeypatch, scr
     with pytest.raises(SystemExit):
         script.main(tmp_path / "out", tmp_path)
     assert "Can't write to" in capsys.readouterr().out
+
+
+def test_a_part_of_a_download_is_not_taken_for_the_file(tmp_path, monkeypatch, script):
+    def fail(command, **kwargs):
+        (Path(command[-1]) / f"{script.PACKAGE}.tar.gz").write_bytes(b"")
+        return type("Done", (), {"returncode": 1, "stderr": b"ERROR: No space left on device"})
+
+    monkeypatch.setattr(script.subprocess, "run", fail)
+    with pytest.raises(SystemExit):
+        script.main(tmp_path / "out", tmp_path / "assets")
+    assert not list((tmp_path / "assets").iterdir())

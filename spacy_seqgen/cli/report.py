@@ -21,7 +21,7 @@ def report_cli(
         None,
         "--metrics",
         "-m",
-        help="Directory of scores, as `evaluate --output` writes them; by default metrics beside DIRECTORY",
+        help="Directory of scores, as `evaluate --output` writes them; by default metrics beside DIRECTORY, or beside the one that it is in",
         exists=True,
         file_okay=False,
     ),

@@ -22,14 +22,15 @@ MOST_BYTES = 256 * 1024 * 1024  # of a file
 _lock, _readers = Lock(), 0
 
 
-def read_picture(picture: Picture, max_pixels: int = 50_000_000, size: int = 1024) -> Any:
+def read_picture(picture: Picture, max_pixels: int = 50_000_000, size: int = 512) -> Any:
     """Read a picture. It is turned as its EXIF data says, put on white where it is
     transparent, and of an animation it is the first frame.
 
     picture (Picture): The picture.
     max_pixels (int): Larger ones are refused before they are decoded.
-    size (int): Height and width that are needed: JPEG files that are more than twice as
-        large are decoded at a part of theirs, which is faster.
+    size (int): Height and width that are needed: JPEG files that are at least four times as
+        large are decoded at a half, a quarter or an eighth of theirs, no smaller than
+        twice the size, which takes a fraction of the time.
     RETURNS (PIL.Image.Image): In mode "RGB".
     RAISES (PictureError): If it can't be read.
     """
@@ -47,7 +48,7 @@ def read_picture(picture: Picture, max_pixels: int = 50_000_000, size: int = 102
             image = content if isinstance(content, Image.Image) else _open(picture, Image)
             _check_size(picture.name, image.size, max_pixels)
             if image is not content and image.format == "JPEG":  # not one of somebody else's
-                image.draft("RGB", (max(size, 1024),) * 2)
+                image.draft("RGB", (2 * size,) * 2)
             image = ImageOps.exif_transpose(image)
             return _to_rgb(image, Image)
     except PictureError:

@@ -1,5 +1,6 @@
 """Where the picture of a Doc is."""
 
+import os
 import re
 import stat
 from dataclasses import dataclass
@@ -55,5 +56,5 @@ def find_picture(name: str, directory: str | Path = "") -> Picture:
     except (OSError, RuntimeError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise PictureError(f"Can't read the picture {path}: {reason}") from error
-    key = (str(path.resolve()), found.st_mtime_ns, found.st_size)
+    key = (os.path.abspath(path), found.st_mtime_ns, found.st_size)
     return Picture(str(path), path, key)

@@ -1,6 +1,7 @@
 """The component `image_captioner`: from the picture that a Doc stands for to a text."""
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -276,7 +277,7 @@ class ImageCaptioner(GeneratingPipe):
             image = get_image(doc)
             path = None
             if image is None or isinstance(image, str):
-                path = str(Path(self.image_dir, doc.text if image is None else image).resolve())
+                path = os.path.abspath(Path(self.image_dir, doc.text if image is None else image))
             set_seen(doc, path, self.pictures.fit, self.pictures.max_pixels)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:

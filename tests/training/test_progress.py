@@ -5,6 +5,7 @@ import json
 import re
 from functools import partial
 
+import numpy as np
 import pytest
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train as spacy_train
@@ -15,6 +16,7 @@ from spacy_seqgen.cli import app
 from spacy_seqgen.training import progress
 from spacy_seqgen.training.log import FILE_NAME, LogError, find_logs, read_log
 from spacy_seqgen.training.loop import Trainer
+from spacy_seqgen.training.progress import _is_number
 from spacy_seqgen.training.run import run_training
 
 from .test_loop import stop_after
@@ -220,3 +222,33 @@ def test_plot_training_says_what_is_missing(tmp_path):
     done = CliRunner().invoke(app, ["plot-training", str(tmp_path)])
     assert done.exit_code == 1
     assert "before the first" in " ".join(done.output.split())
+
+
+def test_a_file_that_is_no_log_is_left_alone(make_watched, tmp_path):
+    """It may be the training data, if the output directory is where they are."""
+    path = tmp_path / "out" / FILE_NAME
+    path.parent.mkdir()
+    path.write_text('{"text": "precious"}\n')
+    with pytest.raises(LogError, match="output_file"):
+        run(make_watched(training__max_steps=2), tmp_path / "out", stdout=io.StringIO())
+    assert path.read_text() == '{"text": "precious"}\n'
+
+
+def test_one_damaged_log_of_several_is_left_out(tmp_path, caplog):
+    pytest.importorskip("matplotlib")
+    write_log(tmp_path / "_one", 0.1, 0.3)
+    write_log(tmp_path / "$a_{$ <b>", *np.linspace(0, 1, 2500).tolist())
+    write_log(tmp_path / "two", 0.1)
+    (tmp_path / "two" / FILE_NAME).write_text("nonsense\n{}\n")
+    done = CliRunner().invoke(
+        app, ["plot-training", str(tmp_path), "--output", f"{tmp_path}/x.SVG"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "Left out" in caplog.text
+    drawn = (tmp_path / "x.SVG").read_text()
+    assert "_one" in drawn and len(drawn) < 500_000
+
+
+def test_numbers_of_numpy_and_what_is_not_finite():
+    values = {"a": np.float32(1), "b": np.int64(2), "c": True, "d": "x", "e": float("inf")}
+    assert [name for name, value in values.items() if _is_number(value)] == ["a", "b"]
