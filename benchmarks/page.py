@@ -10,8 +10,8 @@ from spacy_seqgen.training.log import describe_run
 from .harness import Row, show_number
 
 _TOP = (
-    "# Measured\n\nWhat `python -m benchmarks NAME --page docs/measured.md` measured last: each run\n"
-    "writes its rows, and leaves the others as they are. What the rows mean, and what else was\n"
+    "# Measured\n\nWhat `python -m benchmarks NAME --page docs/measured.md` measured last:\n"
+    "each run writes its rows, and leaves the others as they are. What the rows mean, and what else was\n"
     "seen, is on the page [benchmarks](benchmarks.md).\n"
 )
 _HEADER = (
