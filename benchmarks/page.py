@@ -11,8 +11,8 @@ from .harness import Row, show_number
 
 _TOP = (
     "# Measured\n\nWhat `python -m benchmarks NAME --page docs/measured.md` measured last:\n"
-    "each run writes its rows, and leaves the others as they are. What the rows mean, and what else was\n"
-    "seen, is on the page [benchmarks](benchmarks.md).\n"
+    "each run writes its rows, and leaves the others as they are. What the rows mean, and what\n"
+    "else was seen, is on the page [benchmarks](benchmarks.md).\n"
 )
 _HEADER = (
     "| What | Ours | Other | Ratio | Bar | Reached | Unit | Spread | Peer | Measured |\n"
