@@ -58,7 +58,7 @@ def _defaults(name: str, function: Any) -> dict[str, Any]:
     """The settings, and what they are if a config has nothing else; `...` if it has to."""
     parameters = inspect.signature(function).parameters.values()
     if name in Language.factories:  # whose defaults are a config
-        config = Language.get_factory_meta(name).default_config
+        config = Language.get_factory_meta(name).default_config or {}
         names = [p.name for p in parameters if p.name not in ("nlp", "name")]
         return {name: config.get(name, ...) for name in names}
     return {p.name: ... if p.default is p.empty else p.default for p in parameters}

@@ -109,8 +109,8 @@ def find_logs(directory: Path) -> dict[str, TrainingLog]:
             errors.append(error)
     if not logs:
         raise errors[0]
-    for error in errors:
-        logger.warning("Left out: %s", error)
+    for problem in errors:
+        logger.warning("Left out: %s", problem)
     return logs
 
 
