@@ -47,5 +47,6 @@ $(READY): requirements.txt requirements-weights.txt setup.cfg pyproject.toml
 	@$(PIP) --quiet --no-deps --no-build-isolation -e . || $(FAILED)
 	touch $(READY)
 
+# The environment, and what was built; `spacy project run clean` removes what workflows made.
 clean:
-	rm -rf $(VENV) build dist site *.egg-info training packages metrics project.lock
+	rm -rf $(VENV) build dist site *.egg-info

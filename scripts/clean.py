@@ -1,4 +1,4 @@
-"""Remove what the workflows of project.yml made, but for downloaded assets.
+"""Remove what the workflows of project.yml made. Assets stay, and trainings of your own.
 
 python scripts/clean.py
 """
@@ -10,7 +10,10 @@ import typer
 from wasabi import msg
 
 MADE = (
-    "metrics", "packages", "training", "project.lock",
+    "metrics", "packages", "training/topics", "training/shakespeare", "training/phrasebook",
+    "training/phrasebook-plain", "training/translator*-*-*", "training/tatoeba",
+    "training/sentiment", "training/sst2-*", "training/scenes", "training/emoji-*-*",
+    "training/flickr8k", "training/report.html", "training/report.md", "training/report_figures",
     "corpus/topics.txt", "corpus/phrasebook", "corpus/sentiment", "corpus/sst2", "corpus/tatoeba",
     "corpus/scenes", "corpus/emoji-*-*",
 )  # fmt: skip

@@ -81,6 +81,13 @@ def read_regions(data: dict[str, Any], captions: Sequence[str]) -> Regions | Non
             for part in read
             if part.end > before
         )
+    for region in (part for parts in found.values() for part in parts):
+        for left, top, right, bottom in region.boxes:
+            if right <= 0 or bottom <= 0 or left >= size[0] or top >= size[1]:
+                raise ValueError(
+                    f"the box {[left, top, right, bottom]} is outside of a picture of "
+                    f"{size[0]} x {size[1]} pixels"
+                )
     return Regions((size[0], size[1]), found)
 
 

@@ -209,7 +209,7 @@ def test_clean_leaves_what_others_put_there(tmp_path):
     """And removes what the workflows made, all of it."""
     clean = load_script("clean")
     made = [
-        path.replace("${vars.emoji_held_out}-${vars.emoji_language}", "noto-fr")
+        re.sub(r"\$\{vars\.(\w+)\}", lambda match: str(PROJECT["vars"][match.group(1)]), path)
         for command in COMMANDS.values()
         for path in [*command.get("outputs", []), *command.get("outputs_no_cache", [])]
         if not path.startswith("assets/")
@@ -217,5 +217,7 @@ def test_clean_leaves_what_others_put_there(tmp_path):
     for path in made:
         (tmp_path / path).mkdir(parents=True, exist_ok=True)
     (tmp_path / "corpus" / "mine").mkdir()
+    (tmp_path / "training" / "my_lm").mkdir()
     clean.main(tmp_path)
-    assert [path.name for path in tmp_path.rglob("*")] == ["corpus", "mine"]
+    left = sorted(path.name for path in tmp_path.rglob("*"))
+    assert left == ["corpus", "mine", "my_lm", "training"]

@@ -213,6 +213,8 @@ class DescribedShim(TorchShim):
             with torch.random.fork_rng(devices=[]):
                 self.put(self.make(description), description)
             _ = self.pieces
+        except ImportError as error:
+            raise ValueError(f"{self.name} can't be made: {error}") from error
         except Exception as error:  # of any kind: the description goes into many libraries
             raise ValueError(
                 f"{self.name} can't be made from what was saved with its weights: "

@@ -51,7 +51,11 @@ def find_picture(name: str, directory: str | Path = "") -> Picture:
             kind = "a directory" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
             raise PictureError(f"{path} is {kind}, not a picture")
     except FileNotFoundError:
-        hint = "" if directory else f" (relative paths begin at {Path.cwd().name}/; see image_dir)"
+        hint = (
+            ""
+            if directory or path.is_absolute()
+            else f" (relative paths begin at {Path.cwd().name}/; see image_dir)"
+        )
         raise NoPictureError(f"There is no picture {path}{hint}") from None
     except (OSError, RuntimeError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error

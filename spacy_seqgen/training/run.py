@@ -14,6 +14,7 @@ from ..models.finding import PretrainedError
 from ..textfiles import TextFileError
 from .checkpoint import FILE_NAME, Checkpoint, CheckpointMismatch
 from .data import describe_data
+from .log import LogError
 from .loop import Interrupted, Trainer
 
 _SPACYS = re.compile(r"\[E\d+\]")  # how its own errors begin, which say what to do
@@ -95,7 +96,9 @@ def run_training(
     try:
         return trainer.train(checkpoint)
     except TextFileError as error:  # of the development data
-        raise TrainingError("Can't read the text", str(error)) from error
+        raise TrainingError("Can't read the data", str(error)) from error
+    except LogError as error:
+        raise TrainingError("Can't write the log", str(error)) from error
     except CheckpointMismatch as error:
         raise TrainingError("Can't resume", str(error)) from error
     except OSError as error:
@@ -114,7 +117,7 @@ def _initialize(config: Config, use_gpu: int) -> Language:
     try:
         return init_nlp(config, use_gpu=use_gpu)
     except TextFileError as error:
-        raise TrainingError("Can't read the text", str(error)) from error
+        raise TrainingError("Can't read the data", str(error)) from error
     except ValueError as error:
         if isinstance(error, OptionError | PretrainedError) or _SPACYS.match(str(error)):
             raise TrainingError("Can't make the pipeline", str(error)) from error

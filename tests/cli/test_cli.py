@@ -258,7 +258,7 @@ def test_train_without_development_data(tmp_path):
     config = os.path.join(os.path.dirname(__file__), "..", "..", "configs", "char_lm.cfg")
     paths = ["--paths.train", path, "--paths.dev", tmp_path / "gone.txt"]
     shown = run("train", config, "-o", tmp_path / "out", *paths, code=1)
-    assert "Can't read the text" in shown and "gone.txt" in shown
+    assert "Can't read the data" in shown and "gone.txt" in shown
 
 
 def test_init_labels_saves_the_vocabulary_that_training_reads(tmp_path):

@@ -160,6 +160,11 @@ def test_regions_of_a_file(tmp_path):
         ({"regions": [[{"start": 0, "end": 1, "boxes": [[1, 2, 3]]}]]}, "left, top"),
         ({"regions": [[{"start": 0, "end": 1, "boxes": [[3, 2, 3, 9]]}]]}, "left, top"),
         ({"regions": [[{"start": 0, "end": 1, "boxes": [[0, 0, 1e300, 9]]}]]}, "left, top"),
+        ({"regions": [[{"start": 0, "end": 1, "boxes": [[4, 0, 9, 9]]}]]}, "outside of a picture"),
+        (
+            {"regions": [[{"start": 0, "end": 1, "boxes": [[-9, 0, -1, 9]]}]]},
+            "outside of a picture",
+        ),
     ],
 )
 def test_bad_regions_are_named(tmp_path, change, message):
