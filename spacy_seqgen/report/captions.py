@@ -51,10 +51,15 @@ def _caption(run: Run, name: str) -> list[Block]:
     if not rows:
         return blocks
     sheet = "; ".join(f"{doc.text}: {doc._.caption} ({' / '.join(gold)})" for doc, gold in rows)
+    blocks.append(Text(f"The first {len(rows)} pictures of the development data:"))
     blocks.append(Marked(render_sheet(rows), sheet))
     if run.config["components"][name]["model"].get("attention") == "none":
         return [*blocks, Text("It has no attention: it sees the picture as a whole.")]
-    blocks.append(Text("The brighter a part, the more it looked there for the word."))
+    guided = run.config["components"][name]["model"].get("guided_attention")
+    note = " It was taught where to look for words that name things, and for these only."
+    blocks.append(
+        Text("The brighter a part, the more it looked there for the word." + note * bool(guided))
+    )
     for doc, _ in rows[:_MAPS]:
         blocks.append(Marked(render_caption(doc, side=120), f"{doc.text}: {doc._.caption}"))
     return blocks

@@ -63,7 +63,9 @@ def _pictures(report: dict[str, Any], exclusive: bool) -> list[Block]:
         f"{item['true']:.2f} where {item['said']:.2f} was said"
         for item in report["calibration"]["bins"]
     )
-    caption = "How often it was right when it gave this probability. On the dotted line, always."
+    caption = (
+        "How often it was right when it gave this probability: ideally, as on the dotted line."
+    )
     reliability = Picture(draw_reliability(report), f"{caption} {bins}.", caption)
     return [_confusion(report), reliability] if exclusive else [reliability]
 

@@ -50,7 +50,7 @@ def _side_by_side(members: Sequence[tuple[Run, str]]) -> list[Block]:
         rows: list[tuple[str, Any]] = [("source", texts[number]), ("reference", gold)]
         for (run, _), translations in zip(members, written, strict=True):
             same = translations[number] == gold
-            rows.append((run.name + (" (the same)" if same else ""), translations[number]))
+            rows.append((run.name + (" (as the reference)" if same else ""), translations[number]))
         blocks.append(Table([], rows))
     return blocks
 

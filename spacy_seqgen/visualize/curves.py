@@ -44,6 +44,9 @@ def draw_curves(logs: Mapping[str, TrainingLog], *, columns: int = 2) -> Any:
                 loss_axes.plot(*zip(*points, strict=True), label=label, **style)
         score_axes.plot(steps, [row["score"] for row in evaluations], label=name, **style)
     loss_axes.set_ylabel("loss, mean of an update")
+    scores = [row["score"] for log in logs.values() for row in log.rows]
+    if 0 <= min(scores) and max(scores) <= 1:
+        score_axes.set_ylim(0, 1.03)  # so that figures beside each other can be compared
     kinds = {" + ".join(start["scores"]) for log in logs.values() for start in log.starts}
     score_axes.set_ylabel(kinds.pop() if len(kinds) == 1 else "score")
     for axes in (loss_axes, score_axes):
