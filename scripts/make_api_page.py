@@ -119,17 +119,17 @@ def _format(text: str | None) -> str:
             if not inside and lines and lines[-1]:
                 lines.append("")
             shown = f"**{name.lower()}**" if name.isupper() else f"`{name}`"
-            lines.append(f"- {shown} (`{kind}`): {_escape(rest)}")
+            lines.append(f"- {shown} (`{kind}`): {escape(rest)}")
             inside = True
         elif inside and line.startswith(" "):
-            lines.append(f"  {_escape(line.strip())}")
+            lines.append(f"  {escape(line.strip())}")
         else:
             inside = False
-            lines.append(_escape(line.strip()))
+            lines.append(escape(line.strip()))
     return "\n".join(lines).strip() + "\n"
 
 
-def _escape(line: str) -> str:
+def escape(line: str) -> str:
     """Brackets and angles outside of code are text."""
     parts = re.split(r"(`[^`]*`|https?://\S+[\w/])", line)
     for n, part in enumerate(parts):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from make_api_page import escape
 from spacy.language import Language
 
 from spacy_seqgen.generation.options import options_table
@@ -72,7 +73,7 @@ def _describe(name: str, function: Any, defaults: dict[str, Any]) -> Iterator[st
         described, entries = read_docstring(inspect.getdoc(made) or "")
         summary = summary.strip() or described
     yield f"### {name.removeprefix('spacy-seqgen.')}\n"
-    yield _escape(summary.strip()) + "\n"
+    yield escape(summary.strip()) + "\n"
     if defaults:
         yield _table(defaults, entries)
 
@@ -106,8 +107,8 @@ def _table(defaults: dict[str, Any], entries: dict[str, tuple[str, str]]) -> str
     for name, value in defaults.items():
         kind, said = entries.get(name, ("?", "MISSING"))
         shown = "" if value is ... else f"`{_show(value)}`"
-        kind = kind.replace("|", "\\|")
-        rows.append(f"| `{name}` | `{kind}` | {shown} | {_escape(said)} |")
+        kind, said = kind.replace("|", "\\|"), said.replace("|", "\\|")  # pipes end cells
+        rows.append(f"| `{name}` | `{kind}` | {shown} | {escape(said)} |")
     return "\n".join(rows) + "\n"
 
 
@@ -123,17 +124,6 @@ def _show(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "null" if value is None else str(value)
-
-
-def _escape(text: str) -> str:
-    """Pipes end cells; brackets and angles outside of code are text."""
-    parts = re.split(r"(`[^`]*`|https?://\S+[\w/])", text.replace("|", "\\|"))
-    for n, part in enumerate(parts):
-        if n % 2 == 0:
-            parts[n] = re.sub(r"([*_<>\[\]])", r"\\\1", part)
-        elif part.startswith("http"):
-            parts[n] = f"<{part}>"
-    return "".join(parts)
 
 
 if __name__ == "__main__":
