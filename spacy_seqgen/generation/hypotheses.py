@@ -50,6 +50,8 @@ class Found(NamedTuple):
         RETURNS (np.ndarray): Shape (rows,): -inf where all is clear.
         """
         values = np.concatenate([self.values, self.behind], 1)
+        if are_apart(values).all():  # as nearly always: then there is no need to look closer
+            return np.full(len(values), -np.inf, dtype=np.float32)
         going = -np.sort(np.where(has_ended, np.inf, -self.values), 1)
         going = -np.sort(-np.concatenate([going, self.behind], 1), 1)
         goes = np.where(are_apart(going[:, k - 1 : k + 1]), -np.inf, going[:, k - 1])
@@ -162,8 +164,9 @@ def take(array: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 def _pad(array: np.ndarray, steps: int) -> np.ndarray:
-    missing = steps - array.shape[2]
-    return np.pad(array, ((0, 0), (0, 0), (0, missing))) if missing else array
+    padded = np.zeros((*array.shape[:2], steps), array.dtype)
+    padded[:, :, : array.shape[2]] = array
+    return padded
 
 
 def are_apart(ranked: np.ndarray) -> np.ndarray:

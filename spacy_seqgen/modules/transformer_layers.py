@@ -91,8 +91,8 @@ def attend(queries: Tensor, seen: Cache, mask: Tensor | None, causal: bool) -> T
 class FeedForward(nn.Sequential):
     """Two layers at each place, by themselves."""
 
-    def __init__(self, width: int, inner: int, dropout: Dropout):
-        super().__init__(Linear(width, inner), nn.ReLU(), dropout, Linear(inner, width))
+    def __init__(self, width: int, inner: int):
+        super().__init__(Linear(width, inner), nn.ReLU(), Linear(inner, width))
 
 
 class EncoderLayer(nn.Module):
@@ -105,7 +105,7 @@ class EncoderLayer(nn.Module):
         self.dropout = Dropout(0.0)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
         self.attention = MultiHeadAttention(width, heads)
-        self.feed_forward = FeedForward(width, inner, self.dropout)
+        self.feed_forward = FeedForward(width, inner)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """(batch, time, width), (batch, 1, 1, time) to (batch, time, width)."""
@@ -126,7 +126,7 @@ class DecoderLayer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
         self.own = MultiHeadAttention(width, heads)
         self.other = MultiHeadAttention(width, heads)
-        self.feed_forward = FeedForward(width, inner, self.dropout)
+        self.feed_forward = FeedForward(width, inner)
 
     def remember(self, states: Tensor, mask: Tensor) -> Memory:
         """What this layer attends to of (batch, time, width): keys and values, by head."""

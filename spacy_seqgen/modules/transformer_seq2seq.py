@@ -100,7 +100,7 @@ class TransformerSeq2Seq(Seq2Seq):
         return Written(self.decoder_norm(states), weights, new)
 
     def logits(self, states: Tensor) -> Tensor:
-        return self.output(self.dropout(states))
+        return self.output(states)
 
     @staticmethod
     def select(state: TransformerState, rows: np.ndarray) -> TransformerState:

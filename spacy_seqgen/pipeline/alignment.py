@@ -26,9 +26,11 @@ def find_owners(pieces: Sequence[str], text: str) -> tuple[np.ndarray, np.ndarra
         if begin == end < len(piece):
             continue  # behind the end of a text that was cut
         # One that adds nothing, such as half a character, belongs to what it stands in.
-        for token in sorted(set(token_of[min(begin, max(end - 1, 0)) : end]) - {-1}):
-            symbols.append(number)
-            tokens.append(token)
+        # In the order of the text, each once.
+        for token in dict.fromkeys(token_of[min(begin, max(end - 1, 0)) : end]):
+            if token >= 0:
+                symbols.append(number)
+                tokens.append(token)
         begin = end
     return np.array(symbols, dtype=np.int64), np.array(tokens, dtype=np.int64)
 

@@ -8,30 +8,36 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-_NEW, _OLD = ".new", ".old"
+_NEW, _OLD, _TEMPORARY = ".new", ".old", ".tmp"
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Have `write` make a file, and put it into the place of another in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
+    """Have `write` make a file, and put it into the place of another in one step. It is made
+    in a directory of its own, with all that `write` may need beside it: what a process leaves
+    there that is killed meanwhile, the next one removes.
+
+    RAISES (OSError): If it can't be written.
+    """
+    directory = _beside(path, _TEMPORARY)
+    _remove(directory)
+    directory.mkdir(parents=True)
+    temporary = directory / path.name
     try:
         write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException as error:
+    except SafetensorError as error:
+        raise OSError(f"Can't write {path}: {error}") from error
+    finally:
         with suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, SafetensorError):
-            raise OSError(f"Can't write {path}: {error}") from error
-        raise
+            _remove(directory)
     with suppress(OSError):  # not every system lets one open a directory
-        directory = os.open(path.parent, os.O_RDONLY)
+        parent = os.open(path.parent, os.O_RDONLY)
         try:
-            os.fsync(directory)
+            os.fsync(parent)
         finally:
-            os.close(directory)
+            os.close(parent)
 
 
 def replace_directory(path: Path, write: Callable[[Path], object]) -> None:
@@ -70,5 +76,7 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def _remove(path: Path) -> None:
-    if path.exists():
+    if path.is_dir():
         shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -77,6 +77,23 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    """Of its own or of the library that writes: safetensors makes a `.tmp...` beside."""
+    path, places = tmp_path / "file", []
+
+    def write(place):
+        places.append(place)
+        place.with_name(".tmpAbc").write_text("half")
+        place.write_text("new")
+
+    write_atomically(path, write)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    places[0].parent.mkdir()
+    write(places[0])  # and no more: it was killed
+    write_atomically(path, write)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
 def test_logger_needs_a_component_of_ours(tmp_path):
     import spacy
 
