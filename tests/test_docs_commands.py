@@ -1,11 +1,12 @@
 """The commands of the documentation run: those of spaCy and of this package as they stand, on
-small data, with two updates of each training. What belongs to other programs (make, pip), or would
-take long (workflows, benchmarks), is held against the files it is about."""
+small data, with two updates of each training. What would take long or install something is run dry
+(make, workflows), or held against the files it is about (pip, benchmarks)."""
 
 import gzip
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -140,16 +141,20 @@ def test_commands_run(page, world, tmp_path, monkeypatch):
 
 
 def check(words):
-    """Of a command that is not run: what it names exists."""
+    """Of a command that is not run: what it names exists, and it says what it would do."""
     project = srsly.read_yaml(ROOT / "project.yml")
     if words[:4] == ["python", "-m", "spacy", "project"]:
         kind, *rest = words[4:]
         if kind == "run":
+            place = [str(ROOT), *rest[2:], "--dry"]
+            done = CliRunner().invoke(app, ["project", "run", rest[0], *place])
+            assert done.exit_code == 0, (words, done.output)
             names = {command["name"] for command in project["commands"]}
             assert rest[0] in names | set(project["workflows"]), words
             assert rest[1:2] in ([], ["."]), words  # without it, weasel takes options for a folder
-            for option in rest[2::2]:
-                assert option.removeprefix("--vars.") in project["vars"], words
+            for option in rest[2:]:
+                if option.startswith("--"):
+                    assert option.removeprefix("--vars.").split("=")[0] in project["vars"], words
         else:
             assert kind == "assets" and set(rest) <= {"--extra"}, words
     elif words[:3] == ["python", "-m", "benchmarks"]:
@@ -165,6 +170,9 @@ def check(words):
     elif words[0] == "make":
         makefile = (ROOT / "Makefile").read_text()
         assert all(re.search(rf"^{target}:", makefile, re.M) for target in words[1:]), words
+        if shutil.which("make"):
+            dry = ["make", "--dry-run", "--directory", str(ROOT), *words[1:]]
+            subprocess.run(dry, check=True, stdout=subprocess.DEVNULL)
     elif "pip" in words[:3]:
         config = (ROOT / "setup.cfg").read_text()
         for word in words[words.index("install") + 1 :]:
