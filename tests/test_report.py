@@ -13,7 +13,7 @@ from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
 from spacy_seqgen.cli import app
-from spacy_seqgen.report import SECTIONS, Inputs, make_report
+from spacy_seqgen.report import SECTIONS, Inputs, make_report, summary
 from spacy_seqgen.training.log import FILE_NAME
 
 from .browser import Browser, find_browser
@@ -156,6 +156,17 @@ def test_the_page_holds_everything_and_fetches_nothing(page):
     assert "<script" not in text
     assert html.escape(NASTY) in text
     assert not re.search(r"(src|href)=[\"'](?!#|data:image/)|@import|url\([^#]", text)
+
+
+def test_the_summary_has_the_score_that_chose_each_training(folder, tmp_path):
+    inputs = Inputs(folder, folder.parent / "metrics")
+    table = summary.build(inputs)[-1]
+    assert [row[0] for row in table.rows] == [run.name for run in inputs.runs]
+    for run, row in zip(inputs.runs, table.rows, strict=True):
+        weights = run.config["training"]["score_weights"]
+        assert weights[row[1]] == max(weight for weight in weights.values() if weight)
+        assert (row[2] is None) == (run.log is None)
+    assert any(row[3] is not None for row in table.rows)
 
 
 def test_markdown(folder, tmp_path):

@@ -58,7 +58,7 @@ def caption_cli(
     python -m spacy seqgen caption training/scenes/model-best corpus/scenes/test.jsonl
     --output sheet.html
     """
-    from .common import find_component, load_pipeline
+    from .common import count, find_component, load_pipeline
     from .translate import choose_options
 
     kinds = (".jsonl", ".html", *_FIGURES)
@@ -80,7 +80,7 @@ def caption_cli(
                     print(f"{doc.text}\t{caption.text}", flush=True)
             return
         written = _write(output, found, attention)
-        msg.good(f"Wrote captions of {written} pictures to {output}")
+        msg.good(f"Wrote captions of {count(written, 'picture')} to {output}")
     except (ValueError, ImportError, OSError) as error:
         msg.fail("Can't caption", str(error), exits=1)
     except KeyboardInterrupt:
@@ -134,8 +134,8 @@ def captions(
             doc.user_data[_GOLD] = texts  # not by path: a picture may be there twice
             yield doc
 
-    complaint = "pictures could not be captioned"
-    for doc in run_component(nlp, name, docs(), batch_size, complaint):
+    complaint = "could not be captioned"
+    for doc in run_component(nlp, name, docs(), batch_size, "picture", complaint):
         yield doc, doc.user_data.pop(_GOLD)
 
 

@@ -184,14 +184,19 @@ def make_doc(nlp: Language, text: str, where: str) -> Doc:
     return nlp.make_doc(text)
 
 
+def count(number: int, noun: str) -> str:
+    """ "1 text", "2 texts"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def run_component(
-    nlp: Any, name: str, docs: Iterable[Doc], batch_size: int, complaint: str
+    nlp: Any, name: str, docs: Iterable[Doc], batch_size: int, noun: str, complaint: str
 ) -> Iterator[Doc]:
     """Docs as a component leaves them. The components before it run, too: one of them may
     find what it needs. Docs that fail are warned of and left out.
 
     name (str): The component, which is enabled if it is not.
-    complaint (str): What is said of their number in the end.
+    noun (str), complaint (str): What a Doc is, and what is said in the end of those that failed.
     RAISES (ValueError): When all others are done, if some failed.
     """
     failed = 0
@@ -211,7 +216,7 @@ def run_component(
         nlp.set_error_handler(warn)
         yield from nlp.pipe(docs, batch_size=batch_size)
     if failed:
-        raise ValueError(f"{failed} {complaint}; see the warnings above")
+        raise ValueError(f"{count(failed, noun)} {complaint}; see the warnings above")
 
 
 @contextmanager

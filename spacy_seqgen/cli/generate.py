@@ -119,7 +119,7 @@ def generate_cli(
 
 
 def _generate(pipe: Any, docs: list, options: list, output: Path | None) -> None:
-    from .common import open_output
+    from .common import count, open_output
 
     if output is None:
         for doc, option, found in _continuations(pipe, docs, options):
@@ -137,7 +137,7 @@ def _generate(pipe: Any, docs: list, options: list, output: Path | None) -> None
                 written += 1
             progress.update()
         progress.close()
-    msg.good(f"Wrote {written} texts to {output}")
+    msg.good(f"Wrote {count(written, 'text')} to {output}")
 
 
 def _continuations(pipe: Any, docs: list, options: list) -> Iterator[tuple[Any, Any, list]]:

@@ -56,7 +56,7 @@ def translate_cli(
     python -m spacy seqgen translate training/phrasebook/model-best texts.txt --beam-size 5
     --n-best 3 --output translations.jsonl
     """
-    from .common import find_component, load_pipeline, open_output, read_texts
+    from .common import count, find_component, load_pipeline, open_output, read_texts
 
     setup_gpu(use_gpu, silent=True)
     nlp = load_pipeline(model)
@@ -76,7 +76,7 @@ def translate_cli(
                 progress.update()
                 written += 1
         rate = written / (time.perf_counter() - start)
-        msg.good(f"Wrote translations of {written} texts to {output} ({rate:.1f} a second)")
+        msg.good(f"Wrote translations of {count(written, 'text')} to {output} ({rate:.1f} a second)")
     except ValueError as error:
         msg.fail("Can't translate", str(error), exits=1)
     except KeyboardInterrupt:
@@ -113,7 +113,7 @@ def translations(
     from .common import make_doc, run_component
 
     docs = (make_doc(nlp, text, f"{where}, text {n}") for n, text in enumerate(texts, 1))
-    for doc in run_component(nlp, name, docs, batch_size, "texts could not be translated"):
+    for doc in run_component(nlp, name, docs, batch_size, "text", "could not be translated"):
         yield doc, doc._.translations
 
 

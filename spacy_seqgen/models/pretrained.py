@@ -180,7 +180,7 @@ def _classes(*names: str) -> list[Any]:
         import transformers
     except ImportError as error:
         raise PretrainedError(
-            'Pre-trained encoders need transformers: pip install "spacy-seqgen[transformers]"'
+            'Pre-trained encoders need transformers: pip install "spacy-transformers>=1.4,<1.5"'
         ) from error
     return [getattr(transformers, name) for name in names]
 

@@ -144,7 +144,7 @@ def _check_timm(config: Any, name: str) -> None:
 
 def _timm(name: str) -> Any:
     if importlib.util.find_spec("timm") is None:
-        raise PretrainedError(f"{name!r} needs the package timm: pip install spacy-seqgen[timm]")
+        raise PretrainedError(f"{name!r} needs the package timm: pip install timm")
     import timm
 
     return timm

@@ -8,7 +8,9 @@ name it in `SECTIONS`.
 from pathlib import Path
 from types import ModuleType
 
-from . import captions, classes, curves, facts, samples, scores, surprisal, translations
+from . import (
+    captions, classes, curves, facts, samples, scores, summary, surprisal, translations,
+)  # fmt: skip
 from .blocks import Block, Section, Text
 from .inputs import Inputs
 from .render import render_html, render_markdown
@@ -16,7 +18,7 @@ from .render import render_html, render_markdown
 __all__ = ["SECTIONS", "Block", "Inputs", "Section", "make_report"]
 
 SECTIONS: list[ModuleType] = [
-    scores, curves, samples, surprisal, translations, classes, captions, facts,
+    summary, scores, curves, samples, surprisal, translations, classes, captions, facts,
 ]  # fmt: skip
 
 
@@ -36,12 +38,13 @@ def make_report(
     RAISES (OSError): If the file can't be written.
     """
     inputs = Inputs(folder, metrics or _find_metrics(folder), prompt)
+    title = f"Report of {folder.resolve().name}"
     sections = [Section(module.TITLE, _build(module, inputs)) for module in SECTIONS]
     output.parent.mkdir(parents=True, exist_ok=True)
     if output.suffix == ".md":
-        render_markdown("Report", sections, output)
+        render_markdown(title, sections, output)
     else:
-        output.write_text(render_html("Report", sections), encoding="utf8")
+        output.write_text(render_html(title, sections), encoding="utf8")
     return inputs
 
 

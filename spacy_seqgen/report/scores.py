@@ -24,7 +24,7 @@ def build(inputs: Inputs) -> list[Block]:
         ]
     tables: list[Block] = []
     for name, scores in inputs.metrics.items():
-        rows = list(_flatten(scores))
+        rows = sorted(flatten(scores).items())
         if rows:
             tables.append(Group([Heading(name), Table(["score", "value"], rows)]))
     return [
@@ -41,7 +41,7 @@ def build(inputs: Inputs) -> list[Block]:
     ]
 
 
-def _flatten(scores: dict[str, Any]) -> list[tuple[str, Any]]:
+def flatten(scores: dict[str, Any]) -> dict[str, Any]:
     """Those that are one value, of all components."""
     found: dict[str, Any] = {}
     for name, value in scores.items():
@@ -50,4 +50,4 @@ def _flatten(scores: dict[str, Any]) -> list[tuple[str, Any]]:
             number = isinstance(item, (int, float)) and math.isfinite(item)
             if key not in _LEFT_OUT and (number or isinstance(item, str)):
                 found[key] = item
-    return sorted(found.items())
+    return found

@@ -109,7 +109,7 @@ def test_figure(folder, tmp_path):
 def test_bad_pictures_are_named(folder):
     good = folder / "pictures" / "red-blue.png"
     shown = run("caption", folder / "model", "gone.png", good, folder / "captions.jsonl", code=1)
-    assert "gone.png" in shown and "1 pictures could not be captioned" in shown
+    assert "gone.png" in shown and "1 picture could not be captioned" in shown
     assert str(good) in shown  # the others are captioned
 
 

@@ -163,5 +163,5 @@ def test_texts_that_fail_do_not_harm_the_others(tmp_path):
     shown = run("translate", tmp_path, "-", stdin="the black cat\nno!\nthe cat sleeps\n", code=1)
     assert "le chat noir\n" in shown and "le chat dort\n" in shown
     assert "can't process 'no!': no marks, please" in shown
-    assert "1 texts could not be translated" in shown
+    assert "1 text could not be translated" in shown
     assert "no marks" in run("attention", tmp_path, "no!", "-o", tmp_path / "a.html", code=1)
