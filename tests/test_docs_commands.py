@@ -106,7 +106,8 @@ def world(tmp_path_factory):
     }.items():
         (folder / "training" / name).mkdir(parents=True)
         nlp.to_disk(folder / "training" / name / "model-best")
-    shutil.copytree(folder / "training" / "my_lm", folder / "training" / "topics")
+    for name, other in (("my_lm", "topics"), ("scenes", "my_captioner")):
+        shutil.copytree(folder / "training" / name, folder / "training" / other)
     rows = [
         {"step": step, "epoch": 0, "seconds": step, "losses": {"text_generator": 1.0}, "scores": {}}
         | {"score": 0.5, "best": True, "speed": 1.0, "unit": "characters"}

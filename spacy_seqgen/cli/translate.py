@@ -76,7 +76,9 @@ def translate_cli(
                 progress.update()
                 written += 1
         rate = written / (time.perf_counter() - start)
-        msg.good(f"Wrote translations of {count(written, 'text')} to {output} ({rate:.1f} a second)")
+        msg.good(
+            f"Wrote translations of {count(written, 'text')} to {output} ({rate:.1f} a second)"
+        )
     except ValueError as error:
         msg.fail("Can't translate", str(error), exits=1)
     except KeyboardInterrupt:

@@ -1,0 +1,40 @@
+"""All trainings in one table."""
+
+from typing import Any
+
+from .blocks import Block, Table, Text
+from .inputs import Inputs, Run
+from .scores import flatten
+
+TITLE = "Summary"
+
+
+def build(inputs: Inputs) -> list[Block]:
+    rows = [_row(inputs, run) for run in inputs.runs]
+    header = ["training", "score", "while training", "in the end", "minutes"]
+    return [
+        Text(
+            "Each training is measured by the score that chose its model-best: while training on "
+            f"the development data, in the end as the file in {inputs.metrics_folder.name} that is "
+            "named after it says. The parts below show each in detail."
+        ),
+        Table(header, rows),
+    ]
+
+
+def _row(inputs: Inputs, run: Run) -> list[Any]:
+    score = _chosen_by(run)
+    end = flatten(inputs.metrics.get(run.name, {})).get(score)
+    if run.log is None or not run.log.rows:
+        return [run.name, score, None, end, None]
+    best = max(run.log.rows, key=lambda row: row.get("score") or 0.0)
+    reached = best.get("scores", {}).get(score, best.get("score"))
+    seconds = run.log.rows[-1].get("seconds")
+    return [run.name, score, reached, end, None if seconds is None else round(seconds / 60, 1)]
+
+
+def _chosen_by(run: Run) -> str:
+    """The score with the most weight."""
+    weights = run.config["training"].get("score_weights") or {}
+    known = {name: weight for name, weight in weights.items() if weight}
+    return max(known, key=known.__getitem__, default="score")
