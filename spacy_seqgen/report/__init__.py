@@ -9,8 +9,16 @@ from pathlib import Path
 from types import ModuleType
 
 from . import (
-    captions, classes, curves, facts, samples, scores, summary, surprisal, translations,
-)  # fmt: skip
+    captions,
+    classes,
+    curves,
+    facts,
+    samples,
+    scores,
+    summary,
+    surprisal,
+    translations,
+)
 from .blocks import Block, Section, Text
 from .inputs import Inputs
 from .render import render_html, render_markdown
