@@ -20,19 +20,15 @@ from ..generation import GenerationOptions, TransformMaker
 from ..models.captioning import CaptionBatch
 from ..models.shim import get_shim
 from ..models.translation import pad_targets
-from ..pictures import Picture, PictureError, PictureSettings, find_picture
+from ..pictures import PictureError, PictureSettings
 from ..pictures.loading import read_ahead
-from ..regions import get_regions
 from ..vocabularies import PAD, Vocabulary
-from .base import GeneratingPipe
 from .captioning import PictureCaptioner, encode_pictures
-from .features import FeatureCache
 from .guiding import make_guide
+from .pictures import PicturePipe
 
-_READ_FIRST = 8  # pictures of the training data at a time, to see whether any is there
 
-
-class ImageCaptioner(GeneratingPipe):
+class ImageCaptioner(PicturePipe):
     """Captions the picture of each Doc: the one that its text names, or `doc._.image`.
 
     Writes `doc._.caption` and `doc._.captions`.
@@ -64,17 +60,17 @@ class ImageCaptioner(GeneratingPipe):
             raise ValueError(f"captions_per_picture must be 1 or more, got {captions_per_picture}")
         options = options or GenerationOptions(beam_size=3, max_length=50)
         options.refuse_translator_options()
-        super().__init__(vocab, model, name, options, batch_pictures, scorer, transform)
+        super().__init__(
+            vocab, model, name, options, batch_pictures, scorer, transform,
+            pictures=pictures or PictureSettings(), image_dir=image_dir,
+            feature_cache=feature_cache,
+        )  # fmt: skip
         self.vocabulary = vocabulary
-        self.pictures = pictures or PictureSettings()
-        self.image_dir = image_dir
         self.attention = attention
         self.batch_pictures = batch_pictures
         self.captions_per_picture = captions_per_picture
-        self.features = FeatureCache(feature_cache)
         self.greedy_evaluation = greedy_evaluation
         self._is_training = False
-        self._grid: tuple[int, int] | None = None
 
     @property
     def vocabularies(self) -> dict[str, Vocabulary]:
@@ -92,18 +88,8 @@ class ImageCaptioner(GeneratingPipe):
 
     def _load_model(self, data: bytes, source: str) -> None:
         super()._load_model(data, source)
-        self.features.clear()
-        self._is_training, self._grid = False, None
-
-    def find(self, doc: Doc) -> Picture:
-        """The picture of a Doc.
-
-        RAISES (PictureError): If there is none, or it may not be read.
-        """
-        image = get_image(doc)
-        if image is None or isinstance(image, str):
-            return find_picture(doc.text if image is None else image, self.image_dir)
-        return Picture(f"The picture of the Doc {doc.text[:60]!r}", image)
+        self._forget_pictures()
+        self._is_training = False
 
     # Training
 
@@ -130,14 +116,7 @@ class ImageCaptioner(GeneratingPipe):
                 f"'{self.name}' can't be trained: no Doc of the training data has a caption "
                 "(reference._.caption). Is the reader spacy-seqgen.image_captions.v1?"
             )
-        errors: list[PictureError] = []
-        for _, found in read_ahead(util.minibatch(docs, _READ_FIRST), self.find, self.pictures):
-            bad = [item for item in found if isinstance(item, PictureError)]
-            if len(bad) < len(found):
-                break
-            errors += bad
-        else:
-            raise errors[0]
+        self._check_pictures(docs)
         if vocabulary:
             self.vocabulary.from_dict(vocabulary)
         else:
@@ -146,8 +125,7 @@ class ImageCaptioner(GeneratingPipe):
         load = self.model.attrs["encoder"].load
         self.cfg["encoder"], weights = load(self.pictures.size) if load else ({}, {})
         self.make_model()
-        self.features.clear()
-        self._grid = None
+        self._forget_pictures()
         if get_shim(self.model).net.guided_attention:
             self._check_regions(docs)
         if weights:
@@ -187,70 +165,12 @@ class ImageCaptioner(GeneratingPipe):
         backprop(np.full(len(captions), 1 / total, dtype=np.float32))
         return loss
 
-    def _check_regions(self, docs: Iterable[Doc]) -> None:
-        """RAISES (ValueError): If it is not known where they are after a picture was varied."""
-        augmenter = self.pictures.augmenter
-        if augmenter and augmenter.moves and any(get_regions(doc) for doc in docs):
-            raise ValueError(
-                f"'{self.name}' can't guide attention by the regions of the training data with an "
-                "augmenter that moves things: set its crop = 1, flip = 0 and rotate = 0, or "
-                "guided_attention = 0 in the model"
-            )
-
-    def _find_grid(self, pictures: np.ndarray) -> tuple[int, int]:
-        """Rows and columns of the grid that the encoder makes of pictures, or made of them."""
-        if pictures.dtype != np.uint8:
-            rows, columns = pictures.shape[2:]
-            return rows, columns
-        if self._grid is None:
-            (grid,) = encode_pictures(self.model, list(pictures[:1]))
-            self._grid = grid.shape[1:]
-        return self._grid
-
     def _choose(self, captions: Sequence[str]) -> list[str]:
         """Some captions of a picture: each at most once more often than any other. Drawn with
         NumPy: Python's `random` makes the batches, and a training that is resumed makes those
         that are done again without learning."""
         mixed = [captions[number] for number in np.random.permutation(len(captions))]
         return [mixed[n % len(mixed)] for n in range(self.captions_per_picture)]
-
-    def _read_for_training(self, docs: Sequence[Doc]) -> list[tuple[Doc, np.ndarray]]:
-        """Docs and their pictures, without those that can't be read; or, of an encoder that
-        does not learn, the features. Both are kept, unless pictures differ each time."""
-        if self.pictures.augmenter or not self.features.limit:
-            loaded = self._load(docs, lambda: np.random.bytes(8).hex())
-            return [(doc, item) for doc, item in loaded if not isinstance(item, PictureError)]
-        frozen = get_shim(self.model).net.encoder.frozen
-
-        def make(numbers: list[int]) -> list[np.ndarray | None]:
-            loaded = [item for _, item in self._load([docs[number] for number in numbers])]
-            good = [item for item in loaded if not isinstance(item, PictureError)]
-            made = iter(encode_pictures(self.model, good) if frozen else good)
-            return [None if isinstance(item, PictureError) else next(made) for item in loaded]
-
-        kept = self.features.get([self._find_key(doc) for doc in docs], make)
-        return [
-            (doc, item.astype(np.float32) if frozen else item)
-            for doc, item in zip(docs, kept, strict=True)
-            if item is not None
-        ]
-
-    def _find_key(self, doc: Doc) -> tuple[Any, ...] | None:
-        try:
-            key = self.find(doc).key
-            return key and (*key, *self.pictures.shape)
-        except PictureError:
-            return None  # it is said when the picture is read
-
-    def _load(
-        self, docs: Sequence[Doc], seeds: Callable[[], str] | None = None
-    ) -> Iterator[tuple[Doc, Any]]:
-        """Docs and their pictures, for training and evaluation."""
-        for _, found in read_ahead([docs], self.find, self.pictures, seeds):
-            for doc, picture in zip(docs, found, strict=True):
-                if isinstance(picture, PictureError):
-                    logger.warning("'%s' leaves out a picture: %s", self.name, picture)
-                yield doc, picture
 
     # Use
 
