@@ -67,7 +67,7 @@ def compare(
     ours: Callable[[], float],
     other: Callable[[], float],
     *,
-    bar: float,
+    bar: float | None,
     unit: str,
     rounds: int = ROUNDS,
     smaller: bool = False,
@@ -86,7 +86,7 @@ def compare(
         statistics.median(theirs),
         ratio,
         bar,
-        ratio <= bar if smaller else ratio >= bar,
+        None if bar is None else ratio <= bar if smaller else ratio >= bar,
         unit,
         (max(ratios) - min(ratios)) / ratio,
     )

@@ -121,7 +121,7 @@ class Benchmark:
             what or "",
             lambda: stepper.run(steps),
             lambda: loop.run(steps),
-            bar=bar or 0.0,
+            bar=bar,
             unit="target tokens/s",
             rounds=self.rounds,
         )
@@ -131,9 +131,7 @@ class Benchmark:
             f"{stepper.examples / updates:.0f} and {loop.examples / updates:.0f} sentences a "
             f"batch, {sizes[0]:,} and {sizes[1]:,} parameters, {self.pairs.name}"
         )
-        if bar is None:
-            row.bar = row.ok = None
-        elif resolve_precision("auto", torch.device("cpu")) == "fp32":
+        if bar is not None and resolve_precision("auto", torch.device("cpu")) == "fp32":
             row.ok = row.ok or None
             row.note += "; " + NO_BF16
         return row

@@ -10,6 +10,8 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 def find_token_bounds(text: str) -> list[tuple[int, int]]:
     """Where the tokens of a text begin and end. Combining marks, of which Indic scripts are
     full, belong to the letters that they stand on."""
+    if text.isascii():
+        return [match.span() for match in _TOKEN.finditer(text)]
     bounds: list[tuple[int, int]] = []
     joins = False  # the token before goes on with this one
     for match in _TOKEN.finditer(text):

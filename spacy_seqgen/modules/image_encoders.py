@@ -35,10 +35,10 @@ class ImageEncoder(nn.Module):
         pixels (Tensor): Shape (batch, 3, height, width), uint8: red, green and blue.
         RETURNS (Tensor): Shape (batch, width, rows, columns), float32.
         """
+        values = pixels.float().sub_(255 * self.mean).div_(255 * self.std)
         if self._is_even:
             # Convolutions are a quarter faster on CPUs with the channels side by side.
-            pixels = pixels.contiguous(memory_format=torch.channels_last)
-        values = pixels.float().sub_(255 * self.mean).div_(255 * self.std)
+            values = values.contiguous(memory_format=torch.channels_last)
         return self.encode(values)
 
     @cached_property

@@ -3,7 +3,6 @@
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -197,7 +196,8 @@ class ImageCaptioner(PicturePipe):
             image = get_image(doc)
             path = None
             if image is None or isinstance(image, str):
-                path = os.path.abspath(Path(self.image_dir, doc.text if image is None else image))
+                name = doc.text if image is None else image
+                path = os.path.abspath(os.path.join(self.image_dir, name))
             set_seen(doc, path, self.pictures.fit, self.pictures.max_pixels)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:

@@ -182,11 +182,12 @@ class TextWriter:
             text = self._trim(text)
         tokens = find_tokens(text)
         symbols, owners = find_owners(pieces, text)
+        log_probs, of_symbols = [0.0] * len(tokens), hypothesis.log_probs.tolist()
         # A symbol that reaches across several tokens counts for the first of them.
-        log_probs = np.zeros(len(tokens))
-        shown, first = np.unique(symbols, return_index=True)
-        np.add.at(log_probs, owners[first], hypothesis.log_probs[shown])
-        return Text(text, tokens, tuple(log_probs.tolist()), symbols, owners)
+        firsts = dict(zip(symbols[::-1].tolist(), owners[::-1].tolist(), strict=True))
+        for symbol, owner in firsts.items():
+            log_probs[owner] += of_symbols[symbol]
+        return Text(text, tokens, tuple(log_probs), symbols, owners)
 
 
 def _to_float(state: Any) -> Any:
