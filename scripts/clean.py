@@ -10,12 +10,22 @@ import typer
 from wasabi import msg
 
 MADE = (
-    "metrics", "packages", "training/topics", "training/shakespeare", "training/phrasebook",
-    "training/phrasebook-plain", "training/translator*-*-*", "training/tatoeba",
-    "training/sentiment", "training/sst2-*", "training/scenes", "training/emoji-*-*",
+    *(f"metrics/{name}.json" for name in (
+        "topics", "shakespeare_dev", "shakespeare_test", "phrasebook", "phrasebook-plain",
+        "translator-??-??", "translator_plain-??-??", "translator_transformer-??-??", "tatoeba",
+        "sentiment", "sst2-textcat_*", "scenes", "scenes_heldout", "flickr8k", "emoji-noto-??",
+        "emoji-twemoji-??", "emoji-fluent-??", "emoji-openmoji-??",
+    )),
+    "packages/en_topics_lm-*", "packages/en_shakespeare_lm-*", "training/topics",
+    "training/shakespeare", "training/phrasebook", "training/phrasebook-plain",
+    "training/translator-??-??", "training/translator_plain-??-??",
+    "training/translator_transformer-??-??", "training/tatoeba",
+    "training/sentiment", "training/sst2-textcat_*", "training/scenes",
+    *(f"{folder}/emoji-{style}-??" for folder in ("training", "corpus")
+      for style in ("noto", "twemoji", "fluent", "openmoji")),
     "training/flickr8k", "training/report.html", "training/report.md", "training/report_figures",
     "corpus/topics.txt", "corpus/phrasebook", "corpus/sentiment", "corpus/sst2", "corpus/tatoeba",
-    "corpus/scenes", "corpus/emoji-*-*",
+    "corpus/scenes",
 )  # fmt: skip
 
 

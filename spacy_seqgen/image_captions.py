@@ -17,10 +17,12 @@ from .captions import get_caption_texts, get_image, set_captions, share_image
 from .outputs import install_extensions
 from .pictures import PictureError, find_picture
 from .pictures.errors import NoPictureError, OutsideError
+from .pictures.sources import is_address
 from .readers import shuffled
 from .regions import Regions, read_regions, set_regions
 from .textfiles import TextFileError, read_blocks, read_lines
 
+_NAMED = 5  # of those that are left out for the same reason
 SUFFIXES = tuple(
     ".jpg .jpeg .jfif .jp2 .png .gif .bmp .webp .tif .tiff .tga .ppm .pgm .pbm".split()
 )
@@ -89,7 +91,7 @@ class ImageCaptions:
         RAISES (TextFileError): If there is none, or the file can't be read.
         """
         dropped: Counter[str] = Counter()
-        examples: dict[str, str] = {}
+        examples: dict[str, list[str]] = {}
         kept = 0
         for item in self._read(nlp):
             captions = [text.strip() for text in item.captions if text.strip()]
@@ -98,13 +100,17 @@ class ImageCaptions:
                 reason = self._find_fault(item.image) or reason
             if reason:
                 dropped[reason] += 1
-                examples.setdefault(reason, item.image)
+                examples.setdefault(reason, []).append(item.image)
+                del examples[reason][_NAMED:]
                 continue
             kept += 1
             yield item._replace(captions=list(dict.fromkeys(captions)))
             if kept == self.limit:
                 break
-        reasons = ", ".join(f"{n} with {r} (as {examples[r]})" for r, n in dropped.items())
+        reasons = ", ".join(
+            f"{n} with {r} ({', '.join(examples[r])}{', ...' if n > _NAMED else ''})"
+            for r, n in dropped.items()
+        )
         if not kept:
             why = f" Left out: {reasons}" if dropped else ""
             raise TextFileError(f"There is no picture with a caption in {self.path}.{why}")
@@ -119,6 +125,8 @@ class ImageCaptions:
         except OutsideError:
             return "a picture outside of image_dir"
         except PictureError:
+            if is_address(image):
+                return "an address, which is not fetched"
             return "a picture that can't be read"
         return None
 
@@ -139,7 +147,9 @@ class ImageCaptions:
         for item in _read_any(path):
             if names is None or item.image in names:
                 # Absolute, so that it is found whatever image_dir the captioner has.
-                yield item._replace(image=str(folder / item.image))
+                if not is_address(item.image):
+                    item = item._replace(image=str(folder / item.image))
+                yield item
 
 
 def _is_named(doc: Doc) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import srsly
+from spacy.util import load_config
 
 ROOT = Path(__file__).parents[1]
 PROJECT = srsly.read_yaml(ROOT / "project.yml")
@@ -216,8 +217,28 @@ def test_clean_leaves_what_others_put_there(tmp_path):
     ]
     for path in made:
         (tmp_path / path).mkdir(parents=True, exist_ok=True)
-    (tmp_path / "corpus" / "mine").mkdir()
-    (tmp_path / "training" / "my_lm").mkdir()
+    mine = ["corpus/mine", "corpus/emoji-my-own", "metrics/my_lm.json", "packages/en_my_lm-1.0.0"]
+    mine += [f"training/{name}" for name in ("my_lm", "translator-my-own", "sst2-mine")]
+    for path in mine:
+        (tmp_path / path).mkdir()
     clean.main(tmp_path)
-    left = sorted(path.name for path in tmp_path.rglob("*"))
-    assert left == ["corpus", "mine", "my_lm", "training"]
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    assert left == {*mine, "corpus", "metrics", "packages", "training"}
+
+
+@pytest.mark.parametrize("name", ["translator", "translator_plain", "translator_transformer"])
+def test_multi30k_takes_every_config_as_it_is(name):
+    """The plain one has no attention there, either."""
+    (line, *_) = COMMANDS["train-multi30k"]["script"]
+    words = line.replace("${vars.multi30k_settings}", PROJECT["vars"]["multi30k_settings"]).split()
+    config = load_config(ROOT / "configs" / f"{name}.cfg")
+    for key, value in itertools.pairwise(words):
+        if key.startswith("--components."):
+            *path, last = key[2:].split(".")
+            block = config
+            for part in path:
+                block = block[part]
+            assert last in block
+            block[last] = value
+    attention = config["components"]["translator"]["model"].get("attention")
+    assert (attention == "none") == (name == "translator_plain")

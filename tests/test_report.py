@@ -166,6 +166,7 @@ def test_the_summary_has_the_score_that_chose_each_training(folder, tmp_path):
         weights = run.config["training"]["score_weights"]
         assert weights[row[1]] == max(weight for weight in weights.values() if weight)
         assert (row[2] is None) == (run.log is None)
+        assert row[4] is None or row[4] == "0.0"
     assert any(row[3] is not None for row in table.rows)
 
 
@@ -232,6 +233,11 @@ def test_what_can_not_be_reported(folder, tmp_path, arguments, message):
             "lm/training.jsonl",
             '{"step": 1, "losses": {}, "score": 1, "best": 1, "speed": "x"}\n{}\n',
         ),
+        ("lm/training.jsonl", '{"step": 1, "losses": {}, "score": 1, "best": 1, "scores": [1]}\n'),
+        (
+            "lm/training.jsonl",
+            '{"step": 1, "losses": {}, "score": 1, "best": 1, "scores": {"char_probability": "x"}}',
+        ),
         ("lm/model-best/config.cfg", ""),
         ("lm/model-best/config.cfg", "[nlp]\nlang = null\n[training]\n"),
         ("lm/model-best/meta.json", "[]"),
@@ -247,6 +253,7 @@ def test_odd_inputs_leave_the_rest_of_the_report_as_it_is(folder, tmp_path, file
     assert done.exit_code == 0, done.output
     page = (tmp_path / "out.html").read_text()
     assert page.count("<section") == len(SECTIONS) and page.count("<svg") > 5
+    assert "The part 'Summary'" not in page
 
 
 def test_a_single_training_finds_its_scores(folder, tmp_path, monkeypatch):

@@ -55,10 +55,12 @@ def caption_cli(
 
     python -m spacy seqgen caption training/scenes/model-best photo.png
 
+    python -m spacy seqgen caption training/scenes/model-best photo.png --output attention.png
+
     python -m spacy seqgen caption training/scenes/model-best corpus/scenes/test.jsonl
     --output sheet.html
     """
-    from .common import count, find_component, load_pipeline
+    from .common import count, fail, find_component, load_pipeline
     from .translate import choose_options
 
     kinds = (".jsonl", ".html", *_FIGURES)
@@ -72,8 +74,9 @@ def caption_cli(
     try:
         pipe.options = choose_options(pipe.options, beam_size, n_best, max_length)
         everything = find_items(nlp, files, in_folder=bool(pipe.image_dir))
-        items = islice(everything, 1 if is_figure else limit or None)
-        found = captions(nlp, name, items, batch_size)
+        items = islice(everything, limit or None)
+        # A figure is of one picture: of the first that can be read.
+        found = captions(nlp, name, items, 1 if is_figure else batch_size)
         if output is None:
             for doc, _ in found:
                 for caption in doc._.captions:
@@ -82,7 +85,7 @@ def caption_cli(
         written = _write(output, found, attention)
         msg.good(f"Wrote captions of {count(written, 'picture')} to {output}")
     except (ValueError, ImportError, OSError) as error:
-        msg.fail("Can't caption", str(error), exits=1)
+        fail("Can't caption", str(error))
     except KeyboardInterrupt:
         msg.warn("Interrupted")
         sys.exit(130)
@@ -103,7 +106,10 @@ def find_items(nlp: Any, files: list[Path], *, in_folder: bool = False) -> Itera
     for file in files:
         if file.is_dir():
             folder = file.resolve() if in_folder else file
-            for name, texts in read_folder(file):
+            found = list(read_folder(file))
+            if not found:
+                raise ValueError(f"There is no picture in the folder {file}")
+            for name, texts in found:
                 yield str(folder / name), [text.strip() for text in texts if text.strip()], None
         elif file.name.removesuffix(".gz").endswith((".jsonl", ".json", ".txt", ".spacy")):
             for example in create_image_captions_reader(file)(nlp):
@@ -141,18 +147,27 @@ def captions(
 
 def _write(output: Path, found: Iterator[tuple[Doc, list[str]]], attention: bool) -> int:
     from ..visualize import save_caption
-    from ..visualize.captions import STYLE, render_caption, render_sheet
-    from ..visualize.html import with_style
-    from .common import open_output
 
-    written = 0
     if output.suffix in _FIGURES:
         output.parent.mkdir(parents=True, exist_ok=True)
         for doc, _ in found:
             print(doc._.caption)
             save_caption(doc, output)
-            written += 1
-        return written
+            return 1
+        return 0
+    try:
+        return _write_rows(output, found, attention)
+    finally:  # an empty page or file would be of no use
+        if output.is_file() and not output.stat().st_size:
+            output.unlink()
+
+
+def _write_rows(output: Path, found: Iterator[tuple[Doc, list[str]]], attention: bool) -> int:
+    from ..visualize.captions import STYLE, render_caption, render_sheet
+    from ..visualize.html import with_style
+    from .common import open_output
+
+    written = 0
     with open_output(output) as file, tqdm(unit=" pictures", disable=None) as progress:
         rows: list[tuple[Doc, list[str]]] = []
         try:

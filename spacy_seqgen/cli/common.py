@@ -4,14 +4,14 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import srsly
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 from spacy.util import load_model
-from wasabi import msg
+from wasabi import Printer
 
 from ..image_captions import create_image_captions_reader
 from ..labelled import create_text_classification_reader
@@ -22,6 +22,12 @@ from ..textfiles import read_lines
 CLASSIFIERS = ("textcat", "textcat_multilabel")
 
 
+def fail(title: str, text: str = "") -> NoReturn:
+    """End with a message, on standard error: the results may go to standard output."""
+    print(Printer(no_print=True).fail(title, text), file=sys.stderr)
+    sys.exit(1)
+
+
 def load_pipeline(model: str) -> Language:
     """Load a pipeline, or end with a message that says why not."""
     try:
@@ -29,7 +35,7 @@ def load_pipeline(model: str) -> Language:
     except (OSError, ValueError) as error:
         inside = Path(model) / "model-best"
         hint = f"Did you mean {inside}?" if inside.is_dir() else str(error)
-        msg.fail(f"Can't load the pipeline '{model}'", hint, exits=1)
+        fail(f"Can't load the pipeline '{model}'", hint)
 
 
 def find_component(nlp: Language, factory: str, name: str | None) -> tuple[str, Any]:
@@ -42,7 +48,7 @@ def find_component(nlp: Language, factory: str, name: str | None) -> tuple[str, 
         there = f"Those of that kind: {names}. Choose with --component" if names else (
             f"Its components: {nlp.component_names}"
         )  # fmt: skip
-        msg.fail(f"The pipeline has no single component '{factory}'{asked}", there, exits=1)
+        fail(f"The pipeline has no single component '{factory}'{asked}", there)
     return name, nlp.get_pipe(name)
 
 
@@ -54,10 +60,9 @@ def find_classifier(nlp: Language, name: str | None) -> tuple[str, Any, bool]:
     if name is None and len(names) == 1:
         name = names[0]
     if name not in names:
-        msg.fail(
+        fail(
             "The pipeline has no single text categorizer" + (f" named '{name}'" if name else ""),
             f"Those there are: {names}. Choose with --component",
-            exits=1,
         )
     return name, nlp.get_pipe(name), kinds[name] == "textcat"
 

@@ -76,7 +76,7 @@ def generate_cli(
     --num-samples 3 --output texts.jsonl
     """
     from ..generation.options import SAMPLING_OFF
-    from .common import find_component, load_pipeline, make_doc, read_texts
+    from .common import fail, find_component, load_pipeline, make_doc, read_texts
 
     if prompts and prompt_file:
         msg.fail("Give --prompt or --prompt-file, not both", exits=1)
@@ -112,7 +112,7 @@ def generate_cli(
         else:
             _generate(pipe, docs, options, output)
     except ValueError as error:
-        msg.fail("Can't generate", str(error), exits=1)
+        fail("Can't generate", str(error))
     except KeyboardInterrupt:
         msg.warn("Interrupted", f"Texts made so far are in {output}" if output else "")
         sys.exit(130)

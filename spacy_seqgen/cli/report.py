@@ -38,12 +38,13 @@ def report_cli(
     if output.suffix not in (".html", ".md"):
         msg.fail(f"--output must end in .html or .md, got {output}", exits=1)
     from ..report import make_report
+    from .common import count
 
     try:
         found = make_report(directory, output, metrics=metrics, prompt=prompt)
     except (ValueError, ImportError, OSError) as error:
-        msg.fail("Can't write the report", str(error), exits=1)
+        msg.fail(f"Can't write the report {output}", str(error), exits=1)
     for problem in found.problems:
         msg.warn(problem)
     names = ", ".join(run.name for run in found.runs)
-    msg.good(f"Wrote {output}, of {len(found.runs)} trainings: {names}")
+    msg.good(f"Wrote {output}, of {count(len(found.runs), 'training')}: {names}")

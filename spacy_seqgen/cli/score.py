@@ -43,7 +43,7 @@ def score_cli(
     python -m spacy seqgen score training/char_lm/model-best corpus/dev.txt --most 10
     """
     from ..vocabularies import UNK
-    from .common import find_component, load_pipeline, open_output, read_docs
+    from .common import fail, find_component, load_pipeline, open_output, read_docs
 
     setup_gpu(use_gpu, silent=True)
     nlp = load_pipeline(model)
@@ -73,9 +73,9 @@ def score_cli(
                     rows.write(srsly.json_dumps(_row(doc)) + "\n")
         progress.close()
     except ValueError as error:
-        msg.fail("Can't score", str(error), exits=1)
+        fail("Can't score", str(error))
     if not chars:
-        msg.fail(f"There is no text in {path}", exits=1)
+        fail(f"There is no text in {path}")
     _show(bits, chars, tokens, unknown, sorted(surprising, reverse=True))
     if output:
         msg.good(f"Wrote the surprisal of {tokens} tokens to {output}")

@@ -56,7 +56,7 @@ def translate_cli(
     python -m spacy seqgen translate training/phrasebook/model-best texts.txt --beam-size 5
     --n-best 3 --output translations.jsonl
     """
-    from .common import count, find_component, load_pipeline, open_output, read_texts
+    from .common import count, fail, find_component, load_pipeline, open_output, read_texts
 
     setup_gpu(use_gpu, silent=True)
     nlp = load_pipeline(model)
@@ -80,7 +80,7 @@ def translate_cli(
             f"Wrote translations of {count(written, 'text')} to {output} ({rate:.1f} a second)"
         )
     except ValueError as error:
-        msg.fail("Can't translate", str(error), exits=1)
+        fail("Can't translate", str(error))
     except KeyboardInterrupt:
         msg.warn("Interrupted", f"Translations made so far are in {output}" if output else "")
         sys.exit(130)

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ _FORMATS = (
 MOST_PIXELS = 178_956_970  # where Pillow refuses as well, as it is set by default
 MOST_BYTES = 256 * 1024 * 1024  # of a file
 _lock, _readers = Lock(), 0
+_loading = Lock()  # of pictures that several Docs may share
+_HEAD = 2**16  # bytes, to look for what begins SVG
 
 
 def read_picture(picture: Picture, max_pixels: int = 50_000_000, size: int = 512) -> Any:
@@ -45,9 +48,12 @@ def read_picture(picture: Picture, max_pixels: int = 50_000_000, size: int = 512
         if isinstance(content, np.ndarray):
             return _from_array(content, picture.name, max_pixels)
         with _without_warnings():
-            image = content if isinstance(content, Image.Image) else _open(picture, Image)
+            is_open = isinstance(content, Image.Image)
+            image = content if is_open else _open(picture, Image, max_pixels)
             _check_size(picture.name, image.size, max_pixels)
-            if image is content:  # somebody else's, to be left as it is
+            if is_open:  # somebody else's, to be left as it is
+                with _loading:
+                    image.load()
                 image = ImageOps.exif_transpose(image)
             else:
                 if image.format == "JPEG":
@@ -101,18 +107,22 @@ def _read_file(picture: Picture) -> bytes:
         return file.read(size)
 
 
-def _open(picture: Picture, module: Any) -> Any:
+def _open(picture: Picture, module: Any, max_pixels: int) -> Any:
     content = picture.content
     data = _read_file(picture) if isinstance(content, str | Path) else bytes(content)
     if not data:
         raise PictureError(f"{picture.name} is empty")
-    head = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    head = data[:_HEAD].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").lower()
     if head.startswith(b"<") and b"<svg" in head:
         raise PictureError(f"{picture.name} is SVG, which is not supported: save it as PNG")
     try:
         return module.open(io.BytesIO(data), formats=_FORMATS)
     except module.DecompressionBombError as error:
-        raise PictureError(f"{picture.name} is larger than max_pixels allows: {error}") from error
+        found = re.search(r"\d+", str(error))
+        pixels = f"{int(found[0]):,} pixels" if found else "more pixels than Pillow decodes"
+        raise PictureError(
+            f"{picture.name} has {pixels}, more than max_pixels ({max_pixels:,}): make it smaller"
+        ) from error
     except module.UnidentifiedImageError:
         raise PictureError(
             f"{picture.name} is no picture of a known kind ({', '.join(_FORMATS)})"
@@ -131,7 +141,7 @@ def _to_rgb(image: Any, module: Any) -> Any:
         image = module.fromarray(found)
     if image.mode in ("RGBa", "La"):  # colours are multiplied by alpha
         image = image.convert(image.mode.upper())
-    if "A" in image.getbands() or "transparency" in image.info:
+    if (image.mode != "LAB" and "A" in image.getbands()) or "transparency" in image.info:
         image = image.convert("RGBA")
         white = module.new("RGBA", image.size, (255, 255, 255, 255))
         image = module.alpha_composite(white, image)

@@ -27,6 +27,11 @@ class Picture:
     key: tuple[Any, ...] | None = None
 
 
+def is_address(name: str) -> bool:
+    """Whether a name is of something elsewhere, such as https://..."""
+    return _URL.match(name) is not None
+
+
 def find_picture(name: str, directory: str | Path = "") -> Picture:
     """The picture of that name. Nothing is ever fetched from elsewhere.
 
@@ -38,7 +43,7 @@ def find_picture(name: str, directory: str | Path = "") -> Picture:
     """
     if not name.strip():
         raise PictureError("The name of a picture is empty: the text of the Doc has to be its path")
-    if _URL.match(name):
+    if is_address(name):
         raise PictureError(f"{name!r} is an address, and pictures are not fetched: save it first")
     if "\0" in name:
         raise PictureError(f"{name!r} is no path: it holds a null character")

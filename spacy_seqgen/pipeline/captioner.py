@@ -69,6 +69,7 @@ class ImageCaptioner(PicturePipe):
         self.batch_pictures = batch_pictures
         self.captions_per_picture = captions_per_picture
         self.greedy_evaluation = greedy_evaluation
+        self.leaves_out = False
         self._is_training = False
 
     @property
@@ -203,8 +204,8 @@ class ImageCaptioner(PicturePipe):
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Caption a stream of Docs, in order. The pictures of a batch are read while the one
         before is captioned. Docs whose pictures can't be read go to the error handler; the
-        others are captioned together. Between the updates of a training they stay without a
-        caption, with a warning.
+        others are captioned together. Between the updates of a training, and with
+        `leaves_out = True`, they stay without a caption, with a warning.
 
         stream (Iterable[Doc]): The Docs.
         batch_size (int): Number of Docs to collect.
@@ -218,7 +219,7 @@ class ImageCaptioner(PicturePipe):
             for doc, picture in zip(docs, pictures, strict=True):
                 if not isinstance(picture, PictureError):
                     good.append((doc, picture))
-                elif not self._is_training:
+                elif not (self._is_training or self.leaves_out):
                     handle_error(self.name, self, [doc], picture)
                 else:  # keep the order
                     yield from self._finish(good, handle_error)

@@ -8,6 +8,7 @@ name it in `SECTIONS`.
 from pathlib import Path
 from types import ModuleType
 
+from ..training.replacing import write_atomically
 from . import (
     captions,
     classes,
@@ -52,7 +53,8 @@ def make_report(
     if output.suffix == ".md":
         render_markdown(title, sections, output)
     else:
-        output.write_text(render_html(title, sections), encoding="utf8")
+        page = render_html(title, sections)
+        write_atomically(output, lambda path: path.write_text(page, encoding="utf8"))
     return inputs
 
 

@@ -1,5 +1,6 @@
 """Learning curves."""
 
+from ..training.log import FILE_NAME
 from ..visualize.curves import describe_curves, draw_curves
 from .blocks import Block, Group, Picture, Text
 from .inputs import Inputs
@@ -12,12 +13,10 @@ def build(inputs: Inputs) -> list[Block]:
     absent: list[Block] = []
     for run in inputs.runs:
         if run.log is None or not run.log.rows:
-            absent.append(
-                Text(
-                    f"{run.name} has no log: the logger spacy-seqgen.progress_logger.v1 writes it.",
-                    absent=True,
-                )
-            )
+            reason = "has no log: the logger spacy-seqgen.progress_logger.v1 writes it"
+            if (run.path / FILE_NAME).exists():
+                reason = "has a log that is empty or damaged"
+            absent.append(Text(f"{run.name} {reason}.", absent=True))
             continue
         logs = {run.name: run.log}
         words = describe_curves(logs)

@@ -131,7 +131,7 @@ def render_markdown(title: str, sections: Sequence[Section], path: Path) -> None
                 )
         raise TypeError(f"Not a block of a report: {block!r}")
 
-    parts = [f"# {title}"]
+    parts = [f"# {_escape(title)}"]
     for section in sections:
         parts += [f"## {section.title}", *map(show, section.blocks)]
     path.write_text("\n\n".join(parts) + "\n", encoding="utf8")

@@ -14,9 +14,10 @@ def build(inputs: Inputs) -> list[Block]:
     header = ["training", "score", "while training", "in the end", "minutes"]
     return [
         Text(
-            "Each training is measured by the score that chose its model-best: while training on "
-            f"the development data, in the end as the file in {inputs.metrics_folder.name} that is "
-            "named after it says. The parts below show each in detail."
+            "Each training by the score that counts most when its model-best is chosen: the best "
+            "on the development data while training, and that of the finished model, if a file "
+            f"in {inputs.metrics_folder.resolve().name} is named after the training. The parts "
+            "below show each in detail."
         ),
         Table(header, rows),
     ]
@@ -24,13 +25,20 @@ def build(inputs: Inputs) -> list[Block]:
 
 def _row(inputs: Inputs, run: Run) -> list[Any]:
     score = _chosen_by(run)
-    end = flatten(inputs.metrics.get(run.name, {})).get(score)
+    end = flatten(_final_scores(inputs, run.name)).get(score)
     if run.log is None or not run.log.rows:
         return [run.name, score, None, end, None]
     best = max(run.log.rows, key=lambda row: row.get("score") or 0.0)
-    reached = best.get("scores", {}).get(score, best.get("score"))
+    reached = best.get("scores", {}).get(score)
+    if not isinstance(reached, (int, float)):
+        reached = best.get("score")
     seconds = run.log.rows[-1].get("seconds")
-    return [run.name, score, reached, end, None if seconds is None else round(seconds / 60, 1)]
+    return [run.name, score, reached, end, None if seconds is None else f"{seconds / 60:.1f}"]
+
+
+def _final_scores(inputs: Inputs, name: str) -> dict[str, Any]:
+    """Of the file named after the training, or after it and the test data."""
+    return inputs.metrics.get(name) or inputs.metrics.get(f"{name}_test") or {}
 
 
 def _chosen_by(run: Run) -> str:

@@ -80,9 +80,13 @@ def _is_row(row: dict[str, Any]) -> bool:
     losses = row.get("losses")
     numbers = [row.get("score"), row.get("best"), row.get("seconds", 0)]
     speed = row.get("speed")
-    return isinstance(losses, dict) and all(
-        isinstance(value, (int, float))
-        for value in [*numbers, *losses.values(), 0 if speed is None else speed]
+    return (
+        isinstance(losses, dict)
+        and isinstance(row.get("scores", {}), dict)
+        and all(
+            isinstance(value, (int, float))
+            for value in [*numbers, *losses.values(), 0 if speed is None else speed]
+        )
     )
 
 

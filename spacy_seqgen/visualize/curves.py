@@ -29,7 +29,7 @@ def draw_curves(logs: Mapping[str, TrainingLog], *, columns: int = 2) -> Any:
     rows = 2 // columns
     figure = new_figure(_SIZE[0] * columns, _SIZE[1] * rows)
     loss_axes, score_axes = figure.subplots(rows, columns)
-    pipes = sorted({pipe for log in logs.values() for pipe in log.rows[0]["losses"]})
+    pipes = sorted({pipe for log in logs.values() for row in log.rows for pipe in row["losses"]})
     for number, (name, log) in enumerate(logs.items()):
         evaluations = _thin(log.rows)
         steps = [row["step"] for row in evaluations]

@@ -1,8 +1,12 @@
 import json
+import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 import spacy
+import srsly
 
 from spacy_seqgen.caption_scores import is_right
 from spacy_seqgen.report import captions
@@ -104,6 +108,45 @@ def test_figure(folder, tmp_path):
     output = tmp_path / "new" / "figure.png"
     run("caption", folder / "model", folder / "pictures", "-o", output)
     assert output.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_figure_is_of_the_first_picture_that_can_be_read(folder, tmp_path):
+    (tmp_path / "empty.png").touch()
+    output, good = tmp_path / "figure.png", folder / "pictures" / "red-blue.png"
+    shown = run("caption", folder / "model", tmp_path / "empty.png", good, "-o", output)
+    assert "empty.png is empty" in shown and output.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["sheet.html", "captions.jsonl"])
+def test_of_nothing_there_is_no_output(folder, tmp_path, name):
+    (tmp_path / "empty.png").touch()
+    run("caption", folder / "model", tmp_path / "empty.png", "-o", tmp_path / name, code=1)
+    assert not (tmp_path / name).exists()
+
+
+def test_a_damaged_picture_is_a_wrong_caption(folder, tmp_path):
+    good = folder / "pictures" / "red-blue.png"
+    (tmp_path / "empty.png").touch()
+    rows = [{"image": str(good), "captions": ["red left of blue"]}]
+    srsly.write_jsonl(tmp_path / "one.jsonl", rows)
+    rows.append({"image": "empty.png", "captions": ["red left of blue"]})
+    srsly.write_jsonl(tmp_path / "both.jsonl", rows)
+    found = []
+    for name in ("one", "both"):
+        shown = run("evaluate", folder / "model", tmp_path / f"{name}.jsonl")
+        found.append(float(re.search(r"caption_exact_match +([\d.]+)", shown)[1]))
+    assert found[1] == found[0] / 2
+
+
+def test_an_empty_folder(folder, tmp_path):
+    assert "no picture in the folder" in run("caption", folder / "model", tmp_path, code=1)
+
+
+def test_what_went_wrong_is_not_among_the_captions(folder):
+    arguments = ["seqgen", "caption", str(folder / "model"), "gone.png"]
+    command = [sys.executable, "-m", "spacy", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and not done.stdout and "gone.png" in done.stderr
 
 
 def test_bad_pictures_are_named(folder):

@@ -159,6 +159,19 @@ def test_pictures_from_memory(nlp, captions):
     assert doc._.image is None
 
 
+def test_a_picture_that_several_docs_share(nlp, tmp_path):
+    """Pillow reads its file when its pixels are asked for: here, by two threads at once."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "large.png"
+    Image.fromarray(rng.integers(0, 256, (400, 400, 3), dtype=np.uint8)).save(path)
+    for _ in range(10):
+        with Image.open(path) as image:
+            docs = [nlp.make_doc("shared") for _ in range(8)]
+            for doc in docs:
+                doc._.image = image
+            assert len({doc._.caption for doc in nlp.pipe(docs)}) == 1
+
+
 def test_what_is_stored_is_what_is_read(nlp):
     """Turned as EXIF says and with all 16 bits; a damaged one fails when it is captioned."""
     image = Image.new("RGB", (8, 4), COLORS["red"])
