@@ -22,6 +22,7 @@ from .readers import shuffled
 from .regions import Regions, read_regions, set_regions
 from .textfiles import TextFileError, read_blocks, read_lines
 
+_LONGEST = 200  # characters of a name in a message
 _NAMED = 5  # of those that are left out for the same reason
 SUFFIXES = tuple(
     ".jpg .jpeg .jfif .jp2 .png .gif .bmp .webp .tif .tiff .tga .ppm .pgm .pbm".split()
@@ -100,7 +101,7 @@ class ImageCaptions:
                 reason = self._find_fault(item.image) or reason
             if reason:
                 dropped[reason] += 1
-                examples.setdefault(reason, []).append(item.image)
+                examples.setdefault(reason, []).append(_shown(item.image))
                 del examples[reason][_NAMED:]
                 continue
             kept += 1
@@ -150,6 +151,12 @@ class ImageCaptions:
                 if not is_address(item.image):
                     item = item._replace(image=str(folder / item.image))
                 yield item
+
+
+def _shown(name: str) -> str:
+    """A name for a message, whatever is in it."""
+    short = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
+    return short.encode("utf8", "backslashreplace").decode("utf8")
 
 
 def _is_named(doc: Doc) -> bool:

@@ -224,7 +224,7 @@ def test_names_that_are_not_there(name, monkeypatch):
 
 def test_without_transformers(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(PretrainedError, match=r"pip install \"spacy-seqgen\[transformers\]"):
+    with pytest.raises(PretrainedError, match=r"pip install \"spacy-transformers"):
         load_pretrained(str(folder))
 
 
