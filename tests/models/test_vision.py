@@ -287,7 +287,7 @@ def test_without_the_packages(folder, monkeypatch):
     ):
         load("timm:resnet18")
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(PretrainedError, match=r"pip install \"spacy-seqgen\[transformers\]"):
+    with pytest.raises(PretrainedError, match=r"pip install \"spacy-transformers"):
         load(folder)
 
 
