@@ -135,16 +135,24 @@ def test_settings_of_the_component_are_in_a_table(component):
         assert name in ("nlp", "name") or f"| `{name}` |" in text
 
 
-def test_options_of_the_commands_are_in_a_table():
+def test_options_of_the_commands_are_in_their_sections():
     from spacy_seqgen.cli import app
 
-    text = (ROOT / "docs" / "cli.md").read_text() + (ROOT / "docs" / "training.md").read_text()
-    for command in get_command(app).commands.values():
+    names = ("cli.md", "training.md")
+    texts = [(ROOT / "docs" / name).read_text(encoding="utf8") for name in names]
+    pages = [re.sub(r"^```.*?^```", "", text, flags=re.M | re.S) for text in texts]
+    sections = dict(re.findall(r"^## ([a-z-]+)\n(.*?)(?=^## |\Z)", pages[0], re.M | re.S))
+    sections["train"] += pages[1]
+    missing = []
+    for name, command in get_command(app).commands.items():
         for option in command.params:
             if option.name in ("model", "help", "config_path", "ctx"):
                 continue
-            shown = option.opts[0] if option.opts[0].startswith("-") else option.name.upper()
-            assert shown in text, (command.name, shown)
+            is_option = option.opts[0].startswith("-")
+            names = [*option.opts] if is_option else [option.name.upper()]
+            shown = re.findall(r"`([^`]+)`", sections[name])
+            missing += [(name, one) for one in names if one not in shown]
+    assert not missing
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

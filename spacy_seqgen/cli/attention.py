@@ -38,7 +38,7 @@ def attention_cli(
     from .translate import choose_options, translations
 
     kinds = (".html", ".png", ".pdf", ".svg")
-    if output.suffix not in kinds:
+    if output.suffix.lower() not in kinds:
         msg.fail(f"--output must end in one of {', '.join(kinds)}, got {output}", exits=1)
     setup_gpu(use_gpu, silent=True)
     nlp = load_pipeline(model)
@@ -50,7 +50,7 @@ def attention_cli(
             text = next(iter(read_texts(Path(text))), "")
         ((doc, _),) = translations(nlp, name, [text], "The command line", 1)
         output.parent.mkdir(parents=True, exist_ok=True)
-        if output.suffix == ".html":
+        if output.suffix.lower() == ".html":
             output.write_text(render(doc, page=True, jupyter=False) or "", encoding="utf8")
         else:
             save_figure(doc, output)

@@ -64,12 +64,12 @@ def caption_cli(
     from .translate import choose_options
 
     kinds = (".jsonl", ".html", *_FIGURES)
-    if output is not None and output.suffix not in kinds:
+    if output is not None and output.suffix.lower() not in kinds:
         msg.fail(f"--output must end in one of {', '.join(kinds)}, got {output}", exits=1)
     setup_gpu(use_gpu, silent=True)
     nlp = load_pipeline(model)
     name, pipe = find_component(nlp, "image_captioner", component)
-    is_figure = output is not None and output.suffix in _FIGURES
+    is_figure = output is not None and output.suffix.lower() in _FIGURES
     pipe.attention = is_figure or attention
     try:
         pipe.options = choose_options(pipe.options, beam_size, n_best, max_length)
@@ -148,7 +148,7 @@ def captions(
 def _write(output: Path, found: Iterator[tuple[Doc, list[str]]], attention: bool) -> int:
     from ..visualize import save_caption
 
-    if output.suffix in _FIGURES:
+    if output.suffix.lower() in _FIGURES:
         output.parent.mkdir(parents=True, exist_ok=True)
         for doc, _ in found:
             print(doc._.caption)
@@ -174,7 +174,7 @@ def _write_rows(output: Path, found: Iterator[tuple[Doc, list[str]]], attention:
             for doc, gold in found:
                 progress.update()
                 written += 1
-                if output.suffix == ".jsonl":
+                if output.suffix.lower() == ".jsonl":
                     file.write(srsly.json_dumps(_row(doc, gold)) + "\n")
                     file.flush()
                 elif len(rows) < _ON_A_PAGE:

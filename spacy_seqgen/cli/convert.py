@@ -43,7 +43,7 @@ def convert_cli(
     """
     Convert sentence pairs, or labelled texts, to spaCy's format.
 
-    `spacy train` with spacy.Corpus.v1, `spacy evaluate` and `spacy apply` read it. Example:
+    `spacy train` with spacy.Corpus.v1, `spacy evaluate` and `spacy apply` read it. Examples:
 
     python -m spacy seqgen convert train.tsv corpus/train.spacy --lang en
 

@@ -47,7 +47,7 @@ def evaluate_cli(
     Evaluate a pipeline and show every score of every component.
 
     `spacy evaluate` shows only the scores that spaCy itself knows, and reads .spacy
-    files only. Example:
+    files only. Examples:
 
     python -m spacy seqgen evaluate training/char_lm/model-best corpus/dev.txt
 

@@ -35,7 +35,7 @@ def report_cli(
 
     python -m spacy seqgen report training/ --output training/report.html
     """
-    if output.suffix not in (".html", ".md"):
+    if output.suffix.lower() not in (".html", ".md"):
         msg.fail(f"--output must end in .html or .md, got {output}", exits=1)
     from ..report import make_report
     from .common import count

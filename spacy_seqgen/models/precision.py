@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -54,8 +55,17 @@ def computing_in(precision: str, device: torch.device) -> Iterator[None]:
     if precision == "fp32":
         yield
     else:
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with torch.autocast(device.type, dtype=torch.bfloat16), _attention_for_any_length(device):
             yield
+
+
+def _attention_for_any_length(device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """Without cuDNN's attention, which PyTorch prefers on newer GPUs: it prepares itself anew for
+    each length and size of a batch, and text has hundreds of them."""
+    if device.type != "cuda":
+        return contextlib.nullcontext()
+    kinds = SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH
+    return sdpa_kernel(list(kinds))
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ def build_transformer_seq2seq(
     inner_size: int = 512,
     positions: str = "sinusoidal",
     tied: bool = True,
+    tied_source: bool = False,
     update_vectors: bool = True,
     label_smoothing: float = 0.1,
     teacher_forcing: Any = 1.0,
@@ -37,6 +38,9 @@ def build_transformer_seq2seq(
     positions (str): "sinusoidal", or "learned": a vector for each of the first 512, the
         last of which serves all behind it.
     tied (bool): Use the target embeddings as weights of the softmax.
+    tied_source (bool): Use them as the source embeddings too: one table for both languages
+        (Press and Wolf 2017, https://arxiv.org/abs/1608.05859), which must have one vocabulary
+        (`shared_vocabulary` of the component's `initialize`).
     update_vectors (bool): Train embeddings that were given word vectors (`source_vectors`
         and `target_vectors` of the component's `initialize`); false keeps them as they are.
     label_smoothing (float): Share of the probability that training spreads over all
@@ -63,7 +67,9 @@ def build_transformer_seq2seq(
         **sizes,
         positions=positions,
         tied=tied,
+        tied_source=tied_source,
         label_smoothing=label_smoothing,
     )
     settings = TorchSettings(make, precision, dropout)
-    return make_seq2seq_model("transformer_seq2seq", settings, teacher_forcing, update_vectors)
+    attrs = {"update_vectors": update_vectors, "tied_source": tied_source}
+    return make_seq2seq_model("transformer_seq2seq", settings, teacher_forcing, **attrs)

@@ -73,6 +73,7 @@ def build_recurrent_seq2seq(
     attention: str | Callable = "additive",
     input_feeding: bool = False,
     tied: bool = True,
+    tied_source: bool = False,
     update_vectors: bool = True,
     label_smoothing: float = 0.1,
     teacher_forcing: Any = 1.0,
@@ -94,6 +95,9 @@ def build_recurrent_seq2seq(
     input_feeding (bool): Feed what attention found into the decoder's next step. Slower
         in training, which then goes step by step.
     tied (bool): Use the target embeddings as weights of the softmax.
+    tied_source (bool): Use them as the source embeddings too: one table for both languages
+        (Press and Wolf 2017, https://arxiv.org/abs/1608.05859), which must have one vocabulary
+        (`shared_vocabulary` of the component's `initialize`).
     update_vectors (bool): Train embeddings that were given word vectors (`source_vectors`
         and `target_vectors` of the component's `initialize`); false keeps them as they are.
     label_smoothing (float): Share of the probability that training spreads over all
@@ -130,14 +134,16 @@ def build_recurrent_seq2seq(
         attention=attention,
         input_feeding=input_feeding,
         tied=tied,
+        tied_source=tied_source,
         label_smoothing=label_smoothing,
     )
     settings = TorchSettings(make, precision, dropout)
-    return make_seq2seq_model("recurrent_seq2seq", settings, teacher_forcing, update_vectors)
+    attrs = {"update_vectors": update_vectors, "tied_source": tied_source}
+    return make_seq2seq_model("recurrent_seq2seq", settings, teacher_forcing, **attrs)
 
 
 def make_seq2seq_model(
-    name: str, settings: TorchSettings, teacher_forcing: Any, update_vectors: bool
+    name: str, settings: TorchSettings, teacher_forcing: Any, **attrs: Any
 ) -> Model:
     """The Thinc model around an encoder-decoder."""
     return make_torch_model(
@@ -146,7 +152,7 @@ def make_seq2seq_model(
         settings,
         dims=("nI", "nO"),
         teacher_forcing=TeacherForcing(teacher_forcing),
-        update_vectors=update_vectors,
+        **attrs,
     )
 
 

@@ -6,7 +6,7 @@ from .attention import AttentionMaker
 from .recurrent_decoder import DecoderState, RecurrentDecoder
 from .recurrent_encoder import Bridge, RecurrentEncoder
 from .recurrent_writer import RecurrentWriter
-from .seq2seq import make_embedding
+from .seq2seq import make_embeddings
 
 
 class RecurrentSeq2Seq(RecurrentWriter):
@@ -21,6 +21,7 @@ class RecurrentSeq2Seq(RecurrentWriter):
     attention (str | AttentionMaker): "additive", "dot", "general" or "none", or what makes one.
     input_feeding (bool): Feed the attentional state into the decoder's next step.
     tied (bool): Use the target embeddings as weights of the softmax.
+    tied_source (bool): Use them as the source embeddings too.
     label_smoothing (float), pad (int): As for every `Seq2Seq`.
     """
 
@@ -37,13 +38,17 @@ class RecurrentSeq2Seq(RecurrentWriter):
         attention: str | AttentionMaker = "additive",
         input_feeding: bool = False,
         tied: bool = True,
+        tied_source: bool = False,
         label_smoothing: float = 0.1,
         pad: int = 0,
     ):
         super().__init__(label_smoothing, pad)
+        source, target = make_embeddings(
+            source_size, target_size, embedding_size, pad, shared=tied_source
+        )
         self.has_attention = attention != "none"
         self.encoder = RecurrentEncoder(
-            make_embedding(source_size, embedding_size, pad),
+            source,
             hidden_size=hidden_size,
             num_layers=num_layers,
             cell=cell,
@@ -51,7 +56,7 @@ class RecurrentSeq2Seq(RecurrentWriter):
         )
         self.bridge = Bridge(hidden_size, num_layers, 2 if cell == "lstm" else 1)
         self.decoder = RecurrentDecoder(
-            make_embedding(target_size, embedding_size, pad),
+            target,
             memory_size=hidden_size,
             hidden_size=hidden_size,
             num_layers=num_layers,

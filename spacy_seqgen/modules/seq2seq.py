@@ -205,6 +205,25 @@ def make_embedding(symbols: int, width: int, pad: int) -> nn.Embedding:
     return embedding
 
 
+def make_embeddings(
+    source_size: int, target_size: int, width: int, pad: int, *, shared: bool
+) -> tuple[nn.Embedding, nn.Embedding]:
+    """Those of source and target.
+
+    shared (bool): Make one for both.
+    RAISES (ValueError): If that can't be, because their numbers of symbols differ.
+    """
+    if not shared:
+        return make_embedding(source_size, width, pad), make_embedding(target_size, width, pad)
+    if source_size != target_size:
+        raise ValueError(
+            f"tied_source = true makes one embedding for both languages, but the source has "
+            f"{source_size} symbols and the target {target_size}"
+        )
+    both = make_embedding(target_size, width, pad)
+    return both, both
+
+
 def put_vectors(
     embedding: nn.Embedding, rows: np.ndarray, values: np.ndarray, *, rescale: bool
 ) -> None:

@@ -12,7 +12,7 @@ from .attention import Memory
 from .dropout import Dropout
 from .output_layer import OutputLayer
 from .positions import POSITIONS
-from .seq2seq import Seq2Seq, Written, make_embedding, select_memory
+from .seq2seq import Seq2Seq, Written, make_embeddings, select_memory
 from .transformer_layers import Cache, DecoderLayer, EncoderLayer
 
 
@@ -36,6 +36,7 @@ class TransformerSeq2Seq(Seq2Seq):
     inner_size (int): Width inside the feed-forward parts.
     positions (str): "sinusoidal" or "learned".
     tied (bool): Use the target embeddings as weights of the softmax.
+    tied_source (bool): Use them as the source embeddings too.
     label_smoothing (float), pad (int): As for every `Seq2Seq`.
     """
 
@@ -52,13 +53,14 @@ class TransformerSeq2Seq(Seq2Seq):
         inner_size: int,
         positions: str = "sinusoidal",
         tied: bool = True,
+        tied_source: bool = False,
         label_smoothing: float = 0.1,
         pad: int = 0,
     ):
         super().__init__(label_smoothing, pad)
         sizes = width, num_heads, inner_size
-        self.source = make_embedding(source_size, width, pad)
-        self.target = make_embedding(target_size, width, pad)
+        embeddings = make_embeddings(source_size, target_size, width, pad, shared=tied_source)
+        self.source, self.target = embeddings
         self.source_positions, self.target_positions = (POSITIONS[positions](width) for _ in "st")
         self.dropout = Dropout(0.0)
         self.encoder = nn.ModuleList(EncoderLayer(*sizes) for _ in range(num_layers))

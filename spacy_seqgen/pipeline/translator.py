@@ -14,6 +14,7 @@ from spacy.vocab import Vocab
 from thinc.api import Model
 
 from ..generation import GenerationOptions, TransformMaker
+from ..generation.options import OptionError
 from ..lengths import by_padded_size
 from ..models.translation import pad_pairs
 from ..translations import Translation, get_prefix, get_translation, set_translations
@@ -79,6 +80,7 @@ class Translator(GeneratingPipe):
         return {name: vocabulary.to_dict() for name, vocabulary in self.vocabularies.items()}
 
     def make_model(self) -> None:
+        self._check_shared()
         self.model.set_dim("nI", len(self.source_vocabulary), force=True)
         self.model.set_dim("nO", len(self.target_vocabulary), force=True)
         self.model.initialize()
@@ -113,8 +115,9 @@ class Translator(GeneratingPipe):
             source's, for languages that have many words in common.
         source_vectors, target_vectors (str | Path | None): Word vectors for the
             embeddings: a file (see `spacy_seqgen.vectors`), or "vocab" for `nlp.vocab`'s.
-        RAISES (ValueError): If the training data has no translations, vectors do not fit, or
-            a target vocabulary is given though it shall be the source's.
+        RAISES (ValueError): If the training data has no translations, vectors do not fit, a
+            target vocabulary is given though it shall be the source's, or the model has one
+            embedding for two vocabularies (`tied_source`).
         """
         validate_get_examples(get_examples, "Translator.initialize")
         docs = [eg.reference for eg in get_examples()]
@@ -141,6 +144,11 @@ class Translator(GeneratingPipe):
             self.target_vocabulary.from_dict(self.source_vocabulary.to_dict())
         else:
             self._fill("target_vocabulary", targets, target_vocabulary)
+        if source_vectors and target_vectors and self.model.attrs.get("tied_source"):
+            raise OptionError(
+                f"'{self.name}' has one table of embeddings (tied_source = true): give only "
+                "source_vectors or only target_vectors"
+            )
         self.make_model()
         vectors = {"source": source_vectors, "target": target_vectors}
         self.cfg["vectors"] = load_embeddings(self, vectors, {"source": sources, "target": targets})
@@ -176,6 +184,17 @@ class Translator(GeneratingPipe):
             raise ValueError(
                 f"A vocabulary of {kinds[0]} and one of {kinds[1]} can't be shared: set "
                 f"shared_vocabulary to false, or both vocabularies of '{self.name}' to one kind"
+            )
+
+    def _check_shared(self) -> None:
+        if not self.model.attrs.get("tied_source"):
+            return
+        source, target = (vocabulary.to_dict() for vocabulary in self.vocabularies.values())
+        if source != target:
+            raise OptionError(
+                f"'{self.name}' has one table of embeddings (tied_source = true), but two "
+                "vocabularies: set shared_vocabulary = true in "
+                f"[initialize.components.{self.name}], or tied_source = false"
             )
 
     def can_learn(self, doc: Doc) -> bool:

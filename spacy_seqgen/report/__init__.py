@@ -50,7 +50,7 @@ def make_report(
     title = f"Report of {folder.resolve().name}"
     sections = [Section(module.TITLE, _build(module, inputs)) for module in SECTIONS]
     output.parent.mkdir(parents=True, exist_ok=True)
-    if output.suffix == ".md":
+    if output.suffix.lower() == ".md":
         render_markdown(title, sections, output)
     else:
         page = render_html(title, sections)

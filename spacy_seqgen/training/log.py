@@ -31,7 +31,8 @@ class TrainingLog:
         "scores" (those that "score" is made of), "seed", "versions" and "machine".
     rows (list[dict]): One for each evaluation: "step", "epoch", "seconds" of training so
         far, "losses" (mean of an update since the row before), "scores", "score", "best"
-        and "speed" (what "unit" says, a second) since the row before.
+        and "speed" (what "unit" says, a second) since the row before. The last three are None
+        where there is no finite number.
     """
 
     starts: list[dict[str, Any]] = field(default_factory=list)
@@ -78,15 +79,13 @@ def _is_start(row: dict[str, Any]) -> bool:
 
 def _is_row(row: dict[str, Any]) -> bool:
     losses = row.get("losses")
-    numbers = [row.get("score"), row.get("best"), row.get("seconds", 0)]
-    speed = row.get("speed")
+    numbers = [row.get(name) for name in ("score", "best", "speed")]
     return (
         isinstance(losses, dict)
         and isinstance(row.get("scores", {}), dict)
-        and all(
-            isinstance(value, (int, float))
-            for value in [*numbers, *losses.values(), 0 if speed is None else speed]
-        )
+        and {"score", "best"} <= set(row)
+        and all(isinstance(value, (int, float, type(None))) for value in numbers)
+        and all(isinstance(n, (int, float)) for n in [row.get("seconds", 0), *losses.values()])
     )
 
 

@@ -6,6 +6,7 @@ checkpoints from which a run that was killed goes on, output directories that ar
 half-written, and an orderly end when the process is asked to stop.
 """
 
+import math
 import shutil
 import signal
 import sys
@@ -194,8 +195,7 @@ class Trainer:
         if evaluate:
             with self.nlp.use_params(self.optimizer.averages or {}):
                 score, other_scores = self.evaluate()
-            progress.results.append((score, progress.step))
-            is_best = score == max(progress.results)[0]
+            is_best = self._is_best(score)
         progress.seconds = timer() - started
         info = {
             "epoch": epoch,
@@ -208,6 +208,17 @@ class Trainer:
             "words": progress.words,
         }
         return info, is_best
+
+    def _is_best(self, score: float) -> bool:
+        """Keep a score, if it is a number: one that is not neither is best nor ends a training."""
+        results = self.progress.results
+        if not math.isfinite(score):
+            self._say(
+                "warn", f"The score at step {self.progress.step} is {score}: it does not count"
+            )
+            return False
+        results.append((score, self.progress.step))
+        return score == max(results)[0]
 
     def _update(self, step: int, epoch: int, batch: Any, dropout: float) -> None:
         settings = self.settings
@@ -242,6 +253,9 @@ class Trainer:
         if is_best is not None:
             with self.nlp.select_pipes(disable=self.settings["frozen_components"]):
                 update_meta(self.settings, self.nlp, info)
+            performance = self.nlp.meta["performance"]
+            for name in [name for name, value in performance.items() if _is_no_number(value)]:
+                del performance[name]  # JSON has none
             self._save_meanwhile(is_best=is_best)
             info["output_path"] = str(self.output / DIR_MODEL_LAST)
             self.progress.losses = {}
@@ -278,6 +292,10 @@ class Trainer:
 
     def _say(self, kind: str, text: str) -> None:
         print(getattr(self.message, kind)(text), file=self.stdout, flush=True)
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 @contextmanager

@@ -55,6 +55,7 @@ class _Watch:
         self.bar: tqdm | None = None
         self.step: int | None = None  # not known before the first evaluation
         self.best = ""
+        self.evaluated = -1  # the step of the last evaluation
         # Since this run began, which may go on from a checkpoint;
         self.began, self.updates = time.perf_counter(), 0
         # and since the last evaluation.
@@ -88,6 +89,7 @@ class _Watch:
             "" if left is None else _clock(left),
         ])  # fmt: skip
         self._save(info, row)
+        self.evaluated = self.step
         self.marked = self.followed = time.perf_counter()
         self.followed_updates, self.words = 0, info["words"]
         self.characters, self.losses = self._learned(), []
@@ -127,9 +129,11 @@ class _Watch:
 
     def _row(self, info: dict[str, Any]) -> dict[str, Any]:
         seen = info["checkpoints"]
-        updates = max(info["step"] - (seen[-2][1] if len(seen) > 1 else -1), 1)
-        best, step = max((score, -step) for score, step in seen)
-        self.best = f"{best:.4f} at {-step:,}"
+        before = [step for _, step in seen if step < info["step"]] or [-1]
+        updates = max(info["step"] - max(before[-1], self.evaluated), 1)
+        finite = [(float(score), -step) for score, step in seen if _is_number(score)]
+        best, step = max(finite, default=(None, 0))
+        self.best = "none" if best is None else f"{best:.4f} at {-step:,}"
         speed, unit = self._speed(info["words"], evaluated=True)
         losses = {name: float(info["losses"].get(name, 0.0)) for name in self.pipes}
         return {
@@ -138,8 +142,8 @@ class _Watch:
             "seconds": info["seconds"],
             "losses": {k: v / updates for k, v in losses.items() if math.isfinite(v)},
             "scores": {k: float(v) for k, v in info["other_scores"].items() if _is_number(v)},
-            "score": float(info["score"]),
-            "best": float(best),
+            "score": float(info["score"]) if _is_number(info["score"]) else None,
+            "best": best,
             "speed": speed,
             "unit": unit,
         }

@@ -1,6 +1,7 @@
 """Learning curves: what the logs of trainings say, as a figure."""
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from .svg import to_svg
 _LINES = ["-", "--", ":", "-."]
 _MOST = 1000  # points of a line
 _SIZE = 3.7, 2.6  # inches of each part: as wide as a phone
+_LINE = 0.22  # inches of a line of the legend
+_LONGEST = 36  # characters of a name
 
 
 def draw_curves(logs: Mapping[str, TrainingLog], *, columns: int = 2) -> Any:
@@ -42,9 +45,10 @@ def draw_curves(logs: Mapping[str, TrainingLog], *, columns: int = 2) -> Any:
             if points:
                 label = f"{name}, {pipe}" if len(pipes) > 1 else name
                 loss_axes.plot(*zip(*points, strict=True), label=label, **style)
-        score_axes.plot(steps, [row["score"] for row in evaluations], label=name, **style)
+        score_axes.plot(steps, [_score(row) for row in evaluations], label=name, **style)
     loss_axes.set_ylabel("loss, mean of an update")
-    scores = [row["score"] for log in logs.values() for row in log.rows]
+    known = (row["score"] for log in logs.values() for row in log.rows)
+    scores = [score for score in known if score is not None] or [0.0]
     if 0 <= min(scores) and max(scores) <= 1:
         score_axes.set_ylim(0, 1.03)  # so that figures beside each other can be compared
     kinds = {" + ".join(start["scores"]) for log in logs.values() for start in log.starts}
@@ -54,8 +58,22 @@ def draw_curves(logs: Mapping[str, TrainingLog], *, columns: int = 2) -> Any:
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     if len(logs) > 1 or len(pipes) > 1:
-        loss_axes.legend(frameon=False, fontsize="small")
+        _add_legend(figure, (score_axes, loss_axes) if len(pipes) < 2 else (loss_axes,), columns)
     return figure
+
+
+def _add_legend(figure: Any, parts: Sequence[Any], columns: int) -> None:
+    """Below all parts, with room of its own."""
+    lines = {}
+    for axes in parts:
+        handles, labels = axes.get_legend_handles_labels()
+        lines.update(zip(labels, handles, strict=True))
+    figure.legend(
+        lines.values(), lines, loc="outside lower center", ncols=columns,
+        frameon=False, fontsize="small",
+    )  # fmt: skip
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + _LINE * math.ceil(len(lines) / columns))
 
 
 def _thin(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -64,8 +82,21 @@ def _thin(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*rows[:: max(each, 1)], *(rows[-1:] if (len(rows) - 1) % max(each, 1) else ())]
 
 
+def _score(row: dict[str, Any]) -> float:
+    """A line has a gap where it is not a number."""
+    return math.nan if row["score"] is None else row["score"]
+
+
+def _words(score: float | None) -> str:
+    return "none" if score is None else f"{score:.4f}"
+
+
 def _plain(name: str) -> str:
-    """As matplotlib shows it: no formula, and not left out for an underscore in front."""
+    """As matplotlib shows it: not too long, no formula, and not left out for an underscore in
+    front."""
+    if len(name) > _LONGEST:
+        half = _LONGEST // 2
+        name = f"{name[:half]}…{name[1 - half :]}"
     name = name.replace("$", r"\$")
     return f" {name}" if name.startswith("_") else name
 
@@ -77,8 +108,8 @@ def describe_curves(logs: Mapping[str, TrainingLog]) -> str:
         if log.rows:
             first, last = log.rows[0], log.rows[-1]
             parts.append(
-                f"{name}: score from {first['score']:.4f} to {last['score']:.4f} in "
-                f"{last['step']:,} updates, best {last['best']:.4f}"
+                f"{name}: score from {_words(first['score'])} to {_words(last['score'])} in "
+                f"{last['step']:,} updates, best {_words(last['best'])}"
             )
     return "; ".join(parts)
 

@@ -43,6 +43,7 @@ def make_nlp(
     nlp.config["initialize"]["components"]["translator"] = {
         "source_vectors": source and str(source),
         "target_vectors": target and str(target),
+        "shared_vocabulary": bool(config.get("tied_source")),
     }
     optimizer = nlp.initialize(lambda: make_examples(nlp, pairs))
     optimizer.learn_rate = 0.01
@@ -201,3 +202,32 @@ def test_wrong_width_names_the_way_out(path):
 def test_characters_have_no_word_vectors(path):
     with pytest.raises(OptionError, match="No symbol has a vector"):
         make_nlp(path, vocabulary=CHARACTERS)
+
+
+@pytest.mark.parametrize("model", [RECURRENT, TRANSFORMER], ids=["recurrent", "transformer"])
+def test_both_languages_may_share_a_table(path, model, tmp_path):
+    nlp = make_nlp(path, model=model, tied_source=True)
+    assert row(nlp, "target", "cat") == row(nlp, "source", "cat")
+    train(nlp)
+    net = nlp.get_pipe("translator").model.shims[0].net
+    source, target = net.embeddings.values()
+    assert source.weight is target.weight
+    output = getattr(net, "output", None) or net.decoder.output
+    assert (output.weight is target.weight) == (not hasattr(net.decoder, "projection"))
+    nlp.to_disk(tmp_path)
+    loaded = make_nlp(model=model, tied_source=True, seed=3).from_disk(tmp_path)
+    other = loaded.get_pipe("translator").model.shims[0].net
+    for name, values in net.state_dict().items():
+        assert torch.equal(other.state_dict()[name], values)
+    assert other.embeddings["source"].weight is other.embeddings["target"].weight
+
+
+def test_a_shared_table_needs_one_vocabulary_and_one_file(path):
+    nlp = make_nlp(tied_source=True)
+    pipe, examples = nlp.get_pipe("translator"), make_examples(nlp)
+    with pytest.raises(OptionError, match=r"two vocabularies.*shared_vocabulary = true"):
+        pipe.initialize(lambda: examples, nlp=nlp)
+    with pytest.raises(OptionError, match="only source_vectors"):
+        make_nlp(path, path, tied_source=True)
+    with pytest.raises(OptionError, match=r"softmax.*Set tied = false"):
+        make_nlp(path, model=TRANSFORMER, tied_source=True, update_vectors=False)

@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 
 from spacy_seqgen.cli import app
 from spacy_seqgen.training import progress
-from spacy_seqgen.training.log import FILE_NAME, LogError, find_logs, read_log
+from spacy_seqgen.training.log import FILE_NAME, LogError, TrainingLog, find_logs, read_log
 from spacy_seqgen.training.loop import Trainer
 from spacy_seqgen.training.progress import _is_number
 from spacy_seqgen.training.run import run_training
+from spacy_seqgen.visualize.curves import describe_curves, draw_curves
 
 from .test_loop import stop_after
 
@@ -212,6 +213,45 @@ def test_plot_training(tmp_path, kind):
         assert b"<i>" not in content
         assert b"a $b$ &lt;i&gt;" in content
         assert not re.search(rb"(src|href)=\"http", content)
+
+
+def test_many_trainings_with_long_names_are_drawn(tmp_path):
+    """The suite makes a warning of matplotlib's, that there is no room, an error."""
+    pytest.importorskip("matplotlib")
+    for number in range(10):
+        write_log(tmp_path / f"{number}{'x' * 120}{number}", 0.1, 0.3)
+    figure = draw_curves(find_logs(tmp_path))
+    figure.savefig(tmp_path / "a.png")
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == 10
+    assert {len(text.get_text()) for text in legend.get_texts()} == {36}
+    plots = [axes.get_window_extent() for axes in figure.axes]
+    assert all(box.height > 100 and box.width > 100 for box in plots)
+    assert all(box.y0 > legend.get_window_extent().y1 for box in plots)
+
+
+def test_a_score_that_is_not_a_number_is_a_gap(make_watched, tmp_path):
+    pytest.importorskip("matplotlib")
+    config = make_watched(training__max_steps=12)
+    nlp = init_nlp(config)
+    pipe, real, asked = nlp.get_pipe("text_generator"), nlp.evaluate, []
+
+    def evaluate(examples, **settings):
+        asked.append(1)
+        scores = real(examples, **settings)
+        return {**scores, "char_probability": float("nan")} if len(asked) == 2 else scores
+
+    nlp.evaluate = evaluate
+    out = io.StringIO()
+    Trainer(nlp, tmp_path / "out", stdout=out).train()
+    assert pipe.learned_characters
+    assert "The score at step 10 is nan" in " ".join(out.getvalue().split())
+    log = read_log(tmp_path / "out" / FILE_NAME)
+    assert [row["score"] is None for row in log.rows] == [False, True, False]
+    assert all(row["best"] is not None for row in log.rows)
+    assert "none" not in describe_curves({"a": log})
+    draw_curves({"a": log}).savefig(tmp_path / "a.png")
+    assert "none" in describe_curves({"a": TrainingLog(log.starts, [log.rows[1]])})
 
 
 def test_plot_training_says_what_is_missing(tmp_path):
