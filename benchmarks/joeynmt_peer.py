@@ -32,7 +32,8 @@ class Peer:
     train (Sequence): Ids of sources and translations, without `<s>` and `</s>`.
     dev (Sequence): Ids of the sources to translate.
     settings (dict): source_size, target_size, embedding, hidden, rows, beam, alpha, and
-        length: that of all translations.
+        length: that of all translations, or None for those that JoeyNMT ends itself, within
+        the limit that it sets: half as many symbols again as the source has.
     RAISES (PeerError): If it does not start.
     """
 
@@ -138,8 +139,8 @@ def make_config(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
             "batch_type": "sentence",
             "beam_size": settings["beam"],
             "beam_alpha": settings["alpha"],
-            "min_output_length": settings["length"],
-            "max_output_length": settings["length"],
+            "min_output_length": settings["length"] or 1,
+            "max_output_length": settings["length"] or -1,
             "generate_unk": False,
         },
         "model": {

@@ -35,7 +35,7 @@ BEAM, ALPHA = 5, 0.7
 TEXT_SIZE = 5_000_000  # of the file to translate, in characters
 # Room in our batches, which count padding: so many sentences as the other side's have on average.
 PADDING = 1.3
-LENGTH = 15  # symbols of a translation, where models that have learned unlike much decode
+LENGTH = 15  # symbols of a translation, where both sides take as many steps: the mean of Multi30k
 
 
 class Benchmark:
@@ -89,7 +89,11 @@ class Benchmark:
             self.bleu_lost,
             self.memory,
         ]
-        peers: list[Callable[[], Row]] = [self.peer_training, self.peer_decoding]
+        peers: list[Callable[[], Row]] = [
+            self.peer_training,
+            self.peer_decoding,
+            self.peer_steps,
+        ]
         for measure in [*measures, *(peers if self.peers else [])]:
             name = measure.__doc__ or ""
             if self.only not in name or (self.quick and measure == self.memory):
@@ -241,7 +245,7 @@ class Benchmark:
         stepper = SpacySteps(self._config(), self._count_symbols)
         pipe: Any = stepper.nlp.get_pipe("translator")
         steps = 3 if self.quick else 20
-        with self._peer(pipe, "training") as peer:
+        with self._peer(pipe, "training", LENGTH) as peer:
             row = compare(
                 self.peer_training.__doc__ or "",
                 lambda: stepper.run(steps),
@@ -257,35 +261,64 @@ class Benchmark:
     def peer_decoding(self) -> Row:
         """decoding, beam 5, batch 64, against JoeyNMT"""
         nlp, _ = self._trained_pair
-        pipe = nlp.get_pipe("translator")
+        pipe, texts = nlp.get_pipe("translator"), self._some_by_length
         pipe.attention = False
-        texts, options = self._some_by_length, pipe.options
-        pipe.options = replace(options, min_length=LENGTH, max_length=LENGTH, max_length_ratio=0.0)
-
-        def ours() -> float:
-            _translate(nlp, texts, ROWS)
-            return len(texts)
-
-        with self._peer(pipe, "decoding") as peer:
-
-            def other() -> float:
-                found = peer.translate(ROWS)
-                assert {len(ids) for ids in found} == {LENGTH}
-                return len(found)
-
-            row = compare(
-                self.peer_decoding.__doc__ or "",
-                ours,
-                other,
-                bar=5.0,
-                unit="sentences/s",
-                rounds=self.rounds,
-            )
-        pipe.options = options
-        row.note = f"{LENGTH} symbols for each of {len(texts)} sentences, on both sides"
+        row = self._peer_decoding_row(self.peer_decoding.__doc__, nlp, texts, None, 5.0)
+        row.note += f"; both have learned for {self.updates} updates"
         return row
 
-    def _peer(self, pipe: Any, name: str) -> Peer:
+    def peer_steps(self) -> Row:
+        """decoding, beam 5, batch 64, as many steps, against JoeyNMT"""
+        nlp, _ = self._trained_pair
+        pipe, texts = nlp.get_pipe("translator"), self._some_by_length
+        pipe.attention = False
+        options = pipe.options
+        pipe.options = replace(options, min_length=LENGTH, max_length=LENGTH, max_length_ratio=0.0)
+        row = self._peer_decoding_row(self.peer_steps.__doc__, nlp, texts, LENGTH, None)
+        pipe.options = options
+        return row
+
+    def _peer_decoding_row(
+        self,
+        what: str | None,
+        nlp: Any,
+        texts: Sequence[str],
+        length: int | None,
+        bar: float | None,
+    ) -> Row:
+        """
+        length (int | None): Symbols of each translation; None for those that end by themselves,
+            for which JoeyNMT learns as long as ours has.
+        """
+        pipe = nlp.get_pipe("translator")
+        found: dict[str, Any] = {}
+
+        def ours() -> float:
+            found["ours"] = _translate(nlp, texts, ROWS)
+            return len(texts)
+
+        name = "steps" if length else "decoding"
+        with self._peer(pipe, name, length) as peer:
+            if length is None:
+                msg.info(f"Training JoeyNMT for {self.updates} updates")
+                peer.train(self.updates)
+
+            def other() -> float:
+                found["other"] = peer.translate(ROWS)
+                return len(texts)
+
+            row = compare(
+                what or "", ours, other, bar=bar or 0.0, unit="sentences/s", rounds=self.rounds
+            )
+        encode = pipe.target_vocabulary.encode
+        both = [encode(text).ids for text in found["ours"]], found["other"]
+        ours_long, other_long = (sum(map(len, side)) / len(texts) for side in both)
+        row.note = f"{len(texts)} sentences, {ours_long:.1f} and {other_long:.1f} symbols each"
+        if bar is None:
+            row.bar = row.ok = None
+        return row
+
+    def _peer(self, pipe: Any, name: str, length: int | None) -> Peer:
         decoder = get_shim(pipe.model).net.decoder
         encode = pipe.source_vocabulary.encode
         return Peer(
@@ -300,7 +333,7 @@ class Benchmark:
             rows=ROWS,
             beam=BEAM,
             alpha=ALPHA,
-            length=LENGTH,
+            length=length,
         )
 
     # What several rows need

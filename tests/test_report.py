@@ -85,8 +85,11 @@ def save_run(folder, nlp, examples, *, log=True):
     start = {"step": 0, "scores": ["bleu"], "started": "2020-01-01T00:00:00+00:00", "seed": 0,
              "versions": {"python": "3"}, "machine": {"processor": "abacus"}}  # fmt: skip
     name = nlp.pipe_names[0]
-    rows = [{"step": n * 10, "losses": {name: 3 - n}, "score": n / 9, "best": n / 9, "seconds": n,
-             "speed": 1200.0, "unit": "characters"} for n in range(3)]  # fmt: skip
+    rows = [
+        {"step": n * 10, "losses": {name: 3 - n}, "score": n / 9, "best": n / 9, "seconds": n,
+         "scores": {"bits_per_char": 3 - n}, "speed": 1200.0, "unit": "characters"}
+        for n in range(3)
+    ]  # fmt: skip
     if log:
         lines = (json.dumps(row) + "\n" for row in (start, *rows))
         (folder / FILE_NAME).write_text("".join(lines))
@@ -164,10 +167,12 @@ def test_the_summary_has_the_score_that_chose_each_training(folder, tmp_path):
     assert [row[0] for row in table.rows] == [run.name for run in inputs.runs]
     for run, row in zip(inputs.runs, table.rows, strict=True):
         weights = run.config["training"]["score_weights"]
-        assert weights[row[1]] == max(weight for weight in weights.values() if weight)
+        chosen = {"bits_per_char": "char_probability"}.get(row[1], row[1])
+        assert weights[chosen] == max(weight for weight in weights.values() if weight)
         assert (row[2] is None) == (run.log is None)
         assert row[4] is None or row[4] == "0.0"
     assert any(row[3] is not None for row in table.rows)
+    assert ["lm", "bits_per_char", 1, 1.25] in [row[:4] for row in table.rows]
 
 
 def test_markdown(folder, tmp_path):
@@ -182,8 +187,8 @@ def test_markdown(folder, tmp_path):
 
 
 def test_the_report_does_not_change_with_what_was_reported_before(folder, page, tmp_path):
-    assert report(folder, tmp_path / "again.html", "--prompt", NASTY).exit_code == 0
-    assert (tmp_path / "again.html").read_text() == page.read_text()
+    assert report(folder, tmp_path / "again.HTML", "--prompt", NASTY).exit_code == 0
+    assert (tmp_path / "again.HTML").read_text() == page.read_text()
 
 
 def test_what_is_absent_is_said(folder, tmp_path):

@@ -49,9 +49,9 @@ def evaluate_cli(
     `spacy evaluate` shows only the scores that spaCy itself knows, and reads .spacy
     files only. Examples:
 
-    python -m spacy seqgen evaluate training/char_lm/model-best corpus/dev.txt
+    python -m spacy seqgen evaluate training/topics/model-best corpus/topics.txt --start 0.9
 
-    python -m spacy seqgen evaluate training/translator/model-best test.en --target test.fr
+    python -m spacy seqgen evaluate training/phrasebook/model-best test.en --target test.fr
 
     python -m spacy seqgen evaluate training/sentiment/model-best test.tsv
     """

@@ -69,10 +69,10 @@ def generate_cli(
     What is not given here is as the pipeline's config has it, in the section
     [components.text_generator.generation]. Examples:
 
-    python -m spacy seqgen generate training/char_lm/model-best --prompt "To be, or "
+    python -m spacy seqgen generate training/topics/model-best --prompt "The "
     --temperature 0.2,0.5,1.0,1.2
 
-    python -m spacy seqgen generate training/char_lm/model-best --prompt-file prompts.txt
+    python -m spacy seqgen generate training/topics/model-best --prompt-file prompts.txt
     --num-samples 3 --output texts.jsonl
     """
     from ..generation.options import SAMPLING_OFF

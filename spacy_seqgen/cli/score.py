@@ -40,7 +40,7 @@ def score_cli(
     Shows bits per character, perplexity, and the most surprising tokens where they
     stand. Example:
 
-    python -m spacy seqgen score training/char_lm/model-best corpus/dev.txt --most 10
+    python -m spacy seqgen score training/topics/model-best corpus/topics.txt --start 0.9 --most 10
     """
     from ..vocabularies import UNK
     from .common import fail, find_component, load_pipeline, open_output, read_docs

@@ -7,6 +7,8 @@ from .inputs import Inputs, Run
 from .scores import flatten
 
 TITLE = "Summary"
+# Scores that are the same, of which people know the second.
+_BETTER_KNOWN = {"char_probability": "bits_per_char"}
 
 
 def build(inputs: Inputs) -> list[Block]:
@@ -24,14 +26,15 @@ def build(inputs: Inputs) -> list[Block]:
 
 
 def _row(inputs: Inputs, run: Run) -> list[Any]:
-    score = _chosen_by(run)
+    chosen = _chosen_by(run)
+    score = _BETTER_KNOWN.get(chosen, chosen)
     end = flatten(_final_scores(inputs, run.name)).get(score)
     if run.log is None or not run.log.rows:
         return [run.name, score, None, end, None]
     best = max(run.log.rows, key=lambda row: row.get("score") or 0.0)
     reached = best.get("scores", {}).get(score)
     if not isinstance(reached, (int, float)):
-        reached = best.get("score")
+        reached = best.get("score") if score == chosen else None
     seconds = run.log.rows[-1].get("seconds")
     return [run.name, score, reached, end, None if seconds is None else f"{seconds / 60:.1f}"]
 
