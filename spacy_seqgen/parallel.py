@@ -63,6 +63,7 @@ class Parallel:
         self.shuffle_buffer = shuffle_buffer
         self.seed = seed
         self.epoch = 0
+        self._has_reported = False
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
         rng = random.Random(f"{self.seed} {self.epoch}")
@@ -97,7 +98,8 @@ class Parallel:
         if not kept:
             why = f" (left out: {reasons})" if dropped else ""
             raise TextFileError(f"There is no pair of sentences in {self.path}{why}")
-        if dropped and self.epoch <= 1:
+        if dropped and not self._has_reported:
+            self._has_reported = True
             logger.warning("Pairs of %s left out: %s; %d kept", self.path, reasons, kept)
 
     def _why_not(self, pair: Pair) -> str | None:

@@ -113,8 +113,8 @@ class Translation:
         """
         if self.blocks is None:
             raise ValueError(
-                "There is no attention to align with: the model has none, or the setting "
-                "attention of the translator is false"
+                "There is no attention to align with: the model has none, the setting attention "
+                "of the translator is false, or the Doc has other tokens now"
             )
         parts = [first + weights.argmax(1) for first, weights in self.blocks if len(weights)]
         return np.concatenate([*parts, np.empty(0, np.int64)]).tolist()
@@ -135,11 +135,13 @@ def _bounds(part: Token | Span) -> tuple[int, int]:
 
 _STORED = [item.name for item in fields(Translation) if item.name != "doc"]
 _TUPLES = ("tokens", "token_log_probs")
+_LENGTH = "doc_length"  # tokens of the Doc: with others, nobody knows where the decoder looked
 
 
 def set_translations(doc: Doc, translations: Sequence[Translation]) -> None:
     doc.user_data[TRANSLATIONS] = [
-        {name: _plain(getattr(item, name)) for name in _STORED} for item in translations
+        {name: _plain(getattr(item, name)) for name in _STORED} | {_LENGTH: len(doc)}
+        for item in translations
     ]
 
 
@@ -154,9 +156,12 @@ def get_translations(doc: Doc) -> list[Translation]:
 def _restored(item: dict[str, Any], doc: Doc) -> Translation:
     tuples = {name: tuple(item[name]) for name in _TUPLES}
     blocks = item["blocks"]
+    if item.get(_LENGTH, len(doc)) != len(doc):
+        blocks = None
     if blocks is not None:
         blocks = tuple((first, weights) for first, weights in blocks)
-    return Translation(**{**item, **tuples, "blocks": blocks}, doc=doc)
+    known = {name: item[name] for name in _STORED}
+    return Translation(**{**known, **tuples, "blocks": blocks}, doc=doc)
 
 
 def set_translation(doc: Doc, text: str) -> None:

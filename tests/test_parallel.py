@@ -1,5 +1,6 @@
 import gzip
 import json
+from itertools import islice
 
 import pytest
 import spacy
@@ -105,6 +106,19 @@ def test_filters_say_what_they_left_out(tmp_path, caplog):
     assert "1 with an empty side" in caplog.text
     assert "1 longer than 10 characters" in caplog.text
     assert "1 of which one side is 3 times" in caplog.text
+
+
+def test_filters_of_a_stream_report_once(tmp_path, caplog):
+    """spaCy shows a stream's first examples to the components, and lets the rest be."""
+    path = tmp_path / "pairs.tsv"
+    path.write_text("Go.\tVa !\n" * 5 + "\tvide\n")
+    corpus, nlp = create_parallel_reader(str(path)), spacy.blank("en")
+    with caplog.at_level("INFO", logger="spacy"):
+        assert len(list(islice(corpus(nlp), 2))) == 2
+        assert not caplog.text
+        for _ in range(3):
+            assert len(list(corpus(nlp))) == 5
+    assert caplog.text.count("1 with an empty side; 5 kept") == 1
 
 
 def test_limit_and_shuffling(tmp_path):

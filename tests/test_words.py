@@ -2,6 +2,7 @@ import pytest
 import spacy
 from hypothesis import given
 from hypothesis import strategies as st
+from spacy.tokenizer import Tokenizer
 
 from spacy_seqgen.vocabularies import UNK
 from spacy_seqgen.vocabularies.words import Words
@@ -109,3 +110,16 @@ def test_words_without_spaces_between_them():
     vocabulary.build(vocabulary.count(texts))
     for text in texts:
         assert vocabulary.decode(vocabulary.encode(text).ids) == text
+
+
+def test_a_corpus_that_has_names_of_special_symbols_in_it():
+    """Others prepared it, and marked what they did not know."""
+    nlp = spacy.blank("en")
+    nlp.tokenizer = Tokenizer(nlp.vocab)
+    docs = [nlp("the <unk> sleeps </s>"), nlp("<s> <pad> the cat")]
+    for size in (0, 6):
+        vocabulary = make_words(docs, size=size)
+        assert len(set(vocabulary.symbols)) == len(vocabulary.symbols)
+        assert vocabulary.encode(docs[0]).ids[[1, 3]].tolist() == [UNK, UNK]
+        again = Words(lang="en").from_dict(vocabulary.to_dict())
+        assert again.symbols == vocabulary.symbols

@@ -94,8 +94,10 @@ def choose_options(
     from ..generation.options import SAMPLING_OFF
 
     given: dict[str, Any] = {"beam_size": beam_size, "num_samples": n_best, "max_length": length}
-    if beam_size == 1:
-        given["temperature"] = 0.0  # greedy, not a sample
+    if beam_size is not None and n_best is not None and n_best > beam_size:
+        raise ValueError(f"--n-best {n_best} needs a --beam-size of as many, got {beam_size}")
+    if beam_size == 1:  # greedy, not a sample
+        given |= {"temperature": 0.0, "coverage_beta": 0.0, "num_samples": 1}
     elif n_best is not None and beam_size is None:
         given["beam_size"] = max(n_best, options.beam_size)
     if (given["beam_size"] or 1) > 1 and options.beam_size == 1:

@@ -41,6 +41,22 @@ class Suppress:
         return logits + self._added
 
 
+class Behind:
+    """Another transform, which sees symbols that were given before those generated.
+
+    begin (Sequence[int]): Those that were given, the same in each row.
+    transform (LogitsTransform): The other one.
+    """
+
+    def __init__(self, begin: Sequence[int], transform: LogitsTransform):
+        self.begin = torch.as_tensor(begin, dtype=torch.int64)
+        self.transform = transform
+
+    def __call__(self, logits: Tensor, generated: Tensor) -> Tensor:
+        begin = self.begin.to(generated.device).expand(len(generated), -1)
+        return self.transform(logits, torch.cat([begin, generated], 1))
+
+
 class RepetitionPenalty:
     """Makes every symbol generated before less likely (Keskar et al. 2019, CTRL,
     section 4.1, https://arxiv.org/abs/1909.05858)."""

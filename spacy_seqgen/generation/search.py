@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .beam import Beam, CoverageFunction
-from .logits import NEVER, LogitsTransform, make_transforms
+from .logits import NEVER, Behind, LogitsTransform, Suppress, make_transforms
 from .noise import Noise, row_key
 from .options import GenerationOptions
 from .results import Hypothesis
@@ -49,6 +49,7 @@ class Search:
     select (SelectFunction): Keeps or repeats some rows of a state of the model.
     coverage (CoverageFunction | None): See `Beam`; used if the options ask for it.
     transform (TransformMaker | None): Makes a transform to begin the chain with.
+    begin (Sequence[int]): How every text begins, for transforms that mind repetitions.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Search:
         select: SelectFunction = select_rows,
         coverage: CoverageFunction | None = None,
         transform: TransformMaker | None = None,
+        begin: Sequence[int] = (),
     ):
         self.options = options
         self.step = step
@@ -67,6 +69,11 @@ class Search:
         self.coverage = coverage
         own = [transform(symbols)] if transform else []
         self.transforms = make_transforms(options, symbols.suppress, symbols.end, own)
+        if len(begin):  # but those that count steps
+            self.transforms = [
+                item if isinstance(item, Suppress) else Behind(begin, item)
+                for item in self.transforms
+            ]
         self.stop: StopStrings | None = None
         if options.stop:
             self.stop = StopStrings(options.stop, symbols.texts, symbols.decode, options.min_length)

@@ -1,5 +1,7 @@
 """Saving and loading a component together with its vocabularies."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from spacy.pipeline import TrainablePipe
 from thinc.api import Model
 
 from ..vocabularies import Vocabulary
+
+_SYMBOLS = "symbols"  # the attribute of a model that says which ones it was made for
 
 
 class VocabularyPipe(TrainablePipe):
@@ -36,7 +40,7 @@ class VocabularyPipe(TrainablePipe):
         }
         for name, vocabulary in self.vocabularies.items():
             serialize[name] = vocabulary.to_bytes
-        serialize["model"] = self.model.to_bytes
+        serialize["model"] = self._signed_model().to_bytes
         return util.to_bytes(serialize, exclude)
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "VocabularyPipe":
@@ -57,7 +61,7 @@ class VocabularyPipe(TrainablePipe):
         }
         for name, vocabulary in self.vocabularies.items():
             serialize[name] = vocabulary.to_disk
-        serialize["model"] = self.model.to_disk
+        serialize["model"] = self._signed_model().to_disk
         util.to_disk(path, serialize, exclude)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "VocabularyPipe":
@@ -78,6 +82,15 @@ class VocabularyPipe(TrainablePipe):
         util.from_disk(path, deserialize, exclude)
         return self
 
+    def _signed_model(self) -> Model:
+        """The model, which says in its file which symbols its weights are for."""
+        self.model.attrs[_SYMBOLS] = self._digest()
+        return self.model
+
+    def _digest(self) -> str:
+        symbols = [vocabulary.symbols for vocabulary in self.vocabularies.values()]
+        return hashlib.sha256(json.dumps(symbols).encode("ascii")).hexdigest()
+
     def _load_cfg(self, data: bytes, source: str) -> None:
         try:
             self.cfg.update(srsly.json_loads(data))
@@ -92,6 +105,9 @@ class VocabularyPipe(TrainablePipe):
             attrs = [dict(node.attrs) for node in self.model.walk()]
             _check_parts(self.model, data)
             self.model.from_bytes(data)
+            # Weights of the same sizes would fit other symbols, and mean nothing.
+            if self.model.attrs.get(_SYMBOLS) not in (None, self._digest()):
+                raise ValueError("the weights were learned with another vocabulary.")
             for node, values in zip(self.model.walk(), attrs, strict=True):
                 node.attrs.clear()
                 node.attrs.update(values)

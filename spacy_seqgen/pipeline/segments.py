@@ -25,8 +25,8 @@ class Segment(NamedTuple):
 
 
 def find_segments(doc: Doc, longest: int = 0) -> list[Segment]:
-    """The sentences of a Doc where they are known, else its lines. Empty ones are left
-    out.
+    """The sentences of a Doc where they are known, cut where lines end, else its lines. Empty
+    ones are left out.
 
     doc (Doc): The Doc.
     longest (int): What has more characters is cut into pieces: behind the end of a

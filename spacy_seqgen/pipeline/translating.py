@@ -15,7 +15,7 @@ from ..lengths import by_padded_size
 from ..models.shim import get_shim
 from ..models.translation import pad_sources
 from ..modules.seq2seq import Source
-from ..translations import Translation
+from ..translations import Block, Translation
 from ..vocabularies import UNK, Encoded, Vocabulary
 from .alignment import pool_source, pool_target
 from .segments import Segment, join_segments
@@ -69,6 +69,11 @@ class SentenceTranslator:
     def __post_init__(self) -> None:
         check_attention(self.model, self.replace_unknown, self.options)
         self.writer = TextWriter(self.model, self.target, self.replace_unknown, self.transform)
+
+    @property
+    def keeps_attention(self) -> bool:
+        """Whether translations tell where the decoder looked: at nothing, if they are empty."""
+        return self.attention and get_shim(self.model).net.has_attention
 
     def translate(self, sentences: Sequence[Sentence]) -> list[list[Translation]]:
         """
@@ -138,8 +143,8 @@ class SentenceTranslator:
             if self.replace_unknown:
                 unknown = self._replacements(hypothesis.ids.tolist(), looked, span)
         said = self.writer.spell(hypothesis, unknown, sentence.prefix, len(sentence.forced))
-        blocks = None
-        if self.attention and looked is not None:
+        blocks: tuple[Block, ...] | None = () if self.keeps_attention else None
+        if self.keeps_attention and looked is not None:
             pooled = pool_target(looked, said.symbols, said.owners, len(said.tokens))
             blocks = ((span.start, pooled),)
         return Translation(
@@ -174,7 +179,10 @@ def check_attention(model: Model, replace_unknown: bool, options: GenerationOpti
 
 
 def join_translations(
-    text: str, segments: Sequence[Segment], found: Sequence[list[Translation]]
+    text: str,
+    segments: Sequence[Segment],
+    found: Sequence[list[Translation]],
+    keeps_attention: bool,
 ) -> list[Translation]:
     """The translations of a text from those of its segments: all of a single segment,
     the best of several as one."""
@@ -183,7 +191,7 @@ def join_translations(
     best = [translations[0] for translations in found]
     whole = join_segments(text, segments, [item.text for item in best])
     if not found:
-        return [Translation(whole.strip())]
+        return [Translation(whole.strip(), blocks=() if keeps_attention else None)]
     reasons = {item.finish_reason for item in best}
     reason = next(name for name in ("length", "stop", "end") if name in reasons)
     blocks = tuple(block for item in best for block in item.blocks or ())
@@ -194,6 +202,6 @@ def join_translations(
             sum(item.log_prob or 0.0 for item in best),
             tuple(value for item in best for value in item.token_log_probs),
             reason,
-            blocks or None,
+            blocks if keeps_attention else None,
         )
     ]

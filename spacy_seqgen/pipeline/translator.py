@@ -241,9 +241,11 @@ class Translator(GeneratingPipe):
             for doc, found in zip(docs, segments, strict=True)
             for sentence in self._sentences(doc, found)
         ]
-        translated = iter(self._translating.translate(places))
+        translating = self._translating
+        translated = iter(translating.translate(places))
+        keeps = translating.keeps_attention
         return [
-            join_translations(doc.text, found, [next(translated) for _ in found])
+            join_translations(doc.text, found, [next(translated) for _ in found], keeps)
             for doc, found in zip(docs, segments, strict=True)
         ]
 

@@ -108,6 +108,7 @@ class TextWriter:
                 select=(coverage or steps).select,
                 coverage=coverage.penalty if coverage else None,
                 transform=self.transform,
+                begin=[int(symbol) for symbol in forced],
             )
             self._trim = search.stop.trim if search.stop else str
             found = search.run(start, keys, limits)

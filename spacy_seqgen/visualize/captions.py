@@ -134,7 +134,7 @@ def draw_caption(doc: Doc) -> Any:
     for place, (title, picture) in enumerate(shown, 1):
         axes = figure.add_subplot(rows, columns, place)
         axes.imshow(np.asarray(picture))
-        axes.set_title(title)
+        axes.set_title(title, parse_math=False)
         axes.set_axis_off()
     return figure
 

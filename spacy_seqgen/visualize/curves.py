@@ -64,7 +64,7 @@ def draw_curves(logs: Mapping[str, TrainingLog], *, columns: int = 2) -> Any:
 
 def _add_legend(figure: Any, parts: Sequence[Any], columns: int) -> None:
     """Below all parts, with room of its own."""
-    lines = {}
+    lines: dict[str, Any] = {}
     for axes in parts:
         handles, labels = axes.get_legend_handles_labels()
         lines.update(zip(labels, handles, strict=True))

@@ -5,9 +5,11 @@ from typing import Any
 
 from spacy.tokens import Doc
 
+from ..translations import get_translations
 from .attention import AttentionMap, get_attention_maps
 
 _INCHES = 0.34  # for each token
+_MOST = 200  # tokens on a side: a picture of 70 inches
 
 
 def draw_figure(doc: Doc, *, number: int = 0) -> Any:
@@ -16,8 +18,15 @@ def draw_figure(doc: Doc, *, number: int = 0) -> Any:
     doc (Doc): What was translated.
     number (int): Which of its translations.
     RETURNS (matplotlib.figure.Figure): The figure.
-    RAISES (ValueError): If the Doc has no attention, or not so many translations.
+    RAISES (ValueError): If the Doc has no attention, or not so many translations; or if one of
+        them is too long for a figure.
     """
+    longest = max(len(doc), *(len(item.tokens) for item in get_translations(doc)), 0)
+    if longest > _MOST:
+        raise ValueError(
+            f"A figure has room for {_MOST} tokens, and here are {longest}: translate a part of "
+            "the text, or use HTML (`render`), which has a table for each sentence"
+        )
     maps = get_attention_maps(doc)
     if not 0 <= number < len(maps):
         raise ValueError(f"number must be from 0 to {len(maps) - 1}, got {number}")
@@ -45,8 +54,8 @@ def _draw(item: AttentionMap) -> Any:
     figure = new_figure(1.5 + _INCHES * len(item.source), 1.2 + _INCHES * len(item.target))
     axes = figure.add_subplot()
     image = axes.imshow(item.weights, cmap="Oranges", vmin=0, vmax=1, aspect="equal")
-    axes.set_xticks(range(len(item.source)), item.source, rotation=60, ha="left")
-    axes.set_yticks(range(len(item.target)), item.target)
+    axes.set_xticks(range(len(item.source)), item.source, rotation=60, ha="left", parse_math=False)
+    axes.set_yticks(range(len(item.target)), item.target, parse_math=False)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     figure.colorbar(image, ax=axes, shrink=0.8, label="attention")

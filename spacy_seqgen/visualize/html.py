@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from spacy.tokens import Doc
 from spacy.util import is_in_jupyter
 
-from .attention import AttentionMap, get_attention_maps
+from .attention import AttentionMap, get_attention_parts, is_blank
 from .captions import STYLE as CAPTION_STYLE
 from .captions import render_caption
 from .coloured import render_attribution
@@ -17,6 +17,7 @@ from .coloured import render_attribution
 STYLE = """
 .seqgen {font-family: system-ui, sans-serif; font-size: 14px; overflow-x: auto; margin: 1em 0}
 .seqgen table {border-collapse: collapse; background: none}
+.seqgen table + table {margin-top: 1em}
 .seqgen th {font-weight: normal; padding: 2px 6px; color: inherit; background: none}
 .seqgen thead th {writing-mode: vertical-rl; transform: rotate(180deg); text-align: left}
 .seqgen tbody th {text-align: right; white-space: nowrap}
@@ -58,7 +59,8 @@ def render(
     the more. "cats": the text, with tokens that speak for a class in orange and those that
     speak against it in blue, for each class that was explained.
 
-    docs (Doc | Iterable[Doc]): What was translated, captioned or classified.
+    docs (Doc | Iterable[Doc]): What was translated, captioned or classified. Of several, those
+        without words have no attention and are passed over.
     style (str): "attention", "caption" or "cats".
     page (bool): Make a page that can be saved as a file.
     jupyter (bool | None): Show it in the notebook; None does so if this is one.
@@ -67,7 +69,7 @@ def render(
     """
     if style not in _STYLES:
         raise ValueError(f"style must be one of {list(_STYLES)}, got {style!r}")
-    docs = [docs] if isinstance(docs, Doc) else list(docs)
+    docs = [docs] if isinstance(docs, Doc) else [doc for doc in docs if not is_blank(doc)]
     sheet, title, render_doc = _STYLES[style]
     content = with_style(sheet, map(render_doc, docs), title if page else None)
     if jupyter or (jupyter is None and is_in_jupyter()):
@@ -117,15 +119,14 @@ def serve(
 
 
 def _render_maps(doc: Doc) -> str:
-    maps = get_attention_maps(doc)
     group = f"seqgen-{uuid.uuid4().hex[:12]}"  # a notebook may hold those of many sessions
     parts = []
-    for number, item in enumerate(maps):
+    for number, sentences in enumerate(get_attention_parts(doc)):
         checked = " checked" if number == 0 else ""
         parts.append(
             f'<input type="radio" name="{group}" id="{group}-{number}"{checked}>'
-            f'<label for="{group}-{number}">{html.escape(item.title)}</label>'
-            f"<figure>{render_table(item)}</figure>"
+            f'<label for="{group}-{number}">{html.escape(sentences[0].title)}</label>'
+            f"<figure>{''.join(map(render_table, sentences))}</figure>"
         )
     return f'<div class="seqgen">{"".join(parts)}</div>'
 

@@ -135,7 +135,12 @@ class Vocabulary:
             isinstance(symbol, str) and isinstance(n, int) for symbol, n in counts.items()
         ):
             raise ValueError("the counts of symbols must be a table: the symbol, and how often")
-        kept = [(-n, symbol) for symbol, n in counts.items() if n >= self.min_count]
+        # Text that has "<unk>" in it, as a corpus may that others prepared, names no symbol twice.
+        kept = [
+            (-n, symbol)
+            for symbol, n in counts.items()
+            if n >= self.min_count and symbol not in SPECIALS
+        ]
         if not kept:
             raise ValueError(
                 f"No symbol occurs {self.min_count} time(s) or more in the training data, so "

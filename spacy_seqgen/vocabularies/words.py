@@ -86,7 +86,11 @@ class Words(Vocabulary):
         return dict(counts)
 
     def build(self, counts: dict[str, int]) -> None:
-        words = {word: n for word, n in counts.items() if not word.startswith(_PREFIXES)}
+        words = {
+            word: n
+            for word, n in counts.items()
+            if word not in SPECIALS and not word.startswith(_PREFIXES)
+        }
         before = {word: n - counts.get(_FIRST + word, 0) for word, n in words.items()}
         self.glued = {
             name: sorted(w for w, n in total.items() if counts.get(prefix + w, 0) * 2 > n)

@@ -81,6 +81,23 @@ def test_scores_of_the_component_are_shown(model, tmp_path):
     assert "bleu" in shown.lower()
 
 
+@pytest.mark.parametrize("beam,best,message", [("1", "3", "--n-best 3"), ("2", "3", "got 2")])
+def test_more_translations_than_the_beam_has(model, tmp_path, beam, best, message):
+    (tmp_path / "a.txt").write_text("the black cat")
+    arguments = ("translate", model, tmp_path / "a.txt", "-b", beam, "-n", best)
+    assert message in " ".join(run(*arguments, code=1).split())
+
+
+def test_greedy_search_minds_no_coverage():
+    from spacy_seqgen.cli.translate import choose_options
+    from spacy_seqgen.generation import GenerationOptions
+
+    options = GenerationOptions(beam_size=5, num_samples=2, coverage_beta=0.2)
+    found = choose_options(options, 1, None, None)
+    assert (found.beam_size, found.num_samples, found.coverage_beta) == (1, 1, 0.0)
+    assert found.temperature == 0
+
+
 def test_attention(model, tmp_path):
     page = tmp_path / "new" / "a.html"
     shown = run("attention", model, "the black cat", "-o", page, "-n", "2")

@@ -5,7 +5,9 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from thinc.api import fix_random_seed
 
+from spacy_seqgen.generation import GenerationOptions
 from spacy_seqgen.translations import Translation
+from spacy_seqgen.visualize import render
 
 PAIRS = [
     ("the cat sees the dog", "le chat voit le chien"),
@@ -14,6 +16,7 @@ PAIRS = [
     ("the black dog sleeps", "le chien noir dort"),
     ("the cat sleeps", "le chat dort"),
 ]
+OTHERS = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 CHARACTERS = {"@misc": "spacy-seqgen.Characters.v1"}
 SUBWORDS = {"@misc": "spacy-seqgen.Subwords.v1", "size": 60, "min_count": 1}
 
@@ -274,3 +277,62 @@ def test_translation_can_be_given():
     doc._.translation = "b"
     assert doc._.translations[0].text == "b"
     assert isinstance(doc._.translations[0], Translation)
+
+
+@pytest.mark.parametrize("swapped", ["model", "source_vocabulary"])
+def test_weights_that_were_learned_with_other_symbols(swapped, tmp_path):
+    """They fit, and would mean nothing."""
+    pairs = [(one.translate(OTHERS), two.translate(OTHERS)) for one, two in PAIRS]
+    for name, learned in (("one", PAIRS), ("two", pairs)):
+        make_nlp(pairs=learned, vocabulary=CHARACTERS).to_disk(tmp_path / name)
+    one, two = tmp_path / "one" / "translator", tmp_path / "two" / "translator"
+    (one / swapped).write_bytes((two / swapped).read_bytes())
+    with pytest.raises(ValueError, match="learned with another vocabulary"):
+        spacy.load(tmp_path / "one")
+
+
+def test_weights_of_releases_that_did_not_name_their_symbols(trained_bytes, tmp_path, monkeypatch):
+    nlp = make_nlp(seed=9, attention=True).from_bytes(trained_bytes)
+    expected = nlp("the black cat")._.translation
+    pipe = nlp.get_pipe("translator")
+    monkeypatch.setattr(type(pipe), "_signed_model", lambda self: self.model)
+    nlp.to_disk(tmp_path)
+    monkeypatch.undo()
+    assert spacy.load(tmp_path)("the black cat")._.translation == expected
+
+
+def test_attention_of_nothing(trained):
+    docs = list(trained.pipe(["the black cat", "", " "]))
+    for doc in docs[1:]:
+        (best,) = doc._.translations
+        assert best.attention.shape == (0, len(doc))
+        assert best.source_of() == []
+        with pytest.raises(ValueError, match="without words"):
+            render(doc, jupyter=False)
+    assert render(docs, jupyter=False).count("<table>") == 1
+
+
+def test_attention_on_a_doc_whose_tokens_have_changed(trained):
+    doc = trained("the black cat")
+    assert doc._.translations[0].attention.shape[1] == 3
+    with doc.retokenize() as retokenizer:
+        retokenizer.merge(doc[1:3])
+    assert doc._.translation == "le chat noir"
+    assert doc._.translations[0].attention is None
+    with pytest.raises(ValueError, match="other tokens now"):
+        doc._.translations[0].source_of()
+
+
+def test_what_is_given_counts_as_written(trained):
+    """For n-grams that may not come twice."""
+    pipe = trained.get_pipe("translator")
+    for beam in (1, 3):
+        pipe.options = GenerationOptions(
+            beam_size=beam, temperature=float(beam > 1), no_repeat_ngram_size=1, min_length=4,
+            max_length=6,
+        )  # fmt: skip
+        doc = trained.make_doc("the black cat")
+        doc._.translation_prefix = "le chat"
+        ids = pipe.target_vocabulary.encode(trained(doc)._.translation).ids.tolist()
+        assert len(ids) > 4
+        assert len(set(ids)) == len(ids)

@@ -10,7 +10,13 @@ from spacy.tokens import Doc
 
 from spacy_seqgen.outputs import install_extensions
 from spacy_seqgen.translations import Translation, set_translations
-from spacy_seqgen.visualize import get_attention_maps, render, serve
+from spacy_seqgen.visualize import (
+    draw_figure,
+    get_attention_maps,
+    render,
+    save_figure,
+    serve,
+)
 
 WEIGHTS = np.array([[0.9, 0.1], [0.25, 0.75], [0.0, 0.5]], dtype=np.float16)
 
@@ -98,8 +104,6 @@ def test_served_pages(doc, capsys):
 
 def test_figures(doc, tmp_path):
     pytest.importorskip("matplotlib", reason="figures need matplotlib")
-    from spacy_seqgen.visualize import draw_figure, save_figure
-
     axes = draw_figure(doc).axes[0]
     np.testing.assert_allclose(axes.images[0].get_array(), WEIGHTS.astype(np.float32))
     assert [label.get_text() for label in axes.get_yticklabels()] == ["chat", "&", "noir"]
@@ -119,3 +123,24 @@ def test_no_attention(doc):
 def test_styles(doc):
     with pytest.raises(ValueError, match="style must be one of"):
         render(doc, style="dep")
+
+
+def test_long_docs_have_a_table_for_each_sentence():
+    words = ["x"] * 3000
+    doc = Doc(spacy.blank("en").vocab, words=words)
+    blocks = tuple((first, np.ones((2, 3), np.float16) / 3) for first in range(0, 3000, 3))
+    set_translations(doc, [Translation("y " * 2000, ("y",) * 2000, -1.0, (), "end", blocks)])
+    page = render(doc, jupyter=False)
+    assert page.count("<table>") == 1000
+    assert page.count("<td ") == 6000
+    assert page.count("<input") == 1
+    with pytest.raises(ValueError, match="room for 200 tokens, and here are 3000"):
+        draw_figure(doc)
+
+
+def test_figures_do_not_take_dollars_for_formulas(doc, tmp_path):
+    pytest.importorskip("matplotlib", reason="figures need matplotlib")
+    tokens = ("$\\frac$", "a$x^$b", "noir")
+    set_translations(doc, [Translation("x", tokens, -1.0, (), "end", ((0, WEIGHTS),))])
+    save_figure(doc, tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 1000
