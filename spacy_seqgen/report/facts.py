@@ -43,6 +43,9 @@ def _training(run: Run) -> list[tuple[str, Any]]:
         rows.append(("training time", f"{last['seconds'] / 60:.1f} minutes"))
     if last.get("speed"):
         rows.append(("speed at the end", f"{last['speed']:,.0f} {last.get('unit', '')} a second"))
+    peak = last.get("peak_memory")
+    if isinstance(peak, (int, float)):
+        rows.append(("memory at the most", f"{peak:,.0f} MB"))
     if log.starts:
         start = log.starts[-1]
         machine = start.get("machine", {})

@@ -32,7 +32,8 @@ class TrainingLog:
     rows (list[dict]): One for each evaluation: "step", "epoch", "seconds" of training so
         far, "losses" (mean of an update since the row before), "scores", "score", "best"
         and "speed" (what "unit" says, a second) since the row before. The last three are None
-        where there is no finite number.
+        where there is no finite number. "memory" and "peak_memory" are the resident size of
+        the process in MB, now and at the most; None where the system does not tell.
     """
 
     starts: list[dict[str, Any]] = field(default_factory=list)
@@ -159,6 +160,20 @@ def describe_run() -> dict[str, Any]:
             "threads": _threads(),
         },
     }
+
+
+def memory_use() -> dict[str, float | None]:
+    """The resident size of this process in MB, now ("memory") and at the most
+    ("peak_memory"). None where the system does not tell: Linux does."""
+    sizes: dict[str, float | None] = dict.fromkeys(("VmRSS", "VmHWM"))
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="utf8").splitlines():
+            name, _, value = line.partition(":")
+            if name in sizes:
+                sizes[name] = round(int(value.split()[0]) * 1024 / 1e6, 1)
+    except OSError:
+        pass
+    return dict(zip(("memory", "peak_memory"), sizes.values(), strict=True))
 
 
 def _rows_before(path: Path, step: int) -> list[dict[str, Any]]:

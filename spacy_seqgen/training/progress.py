@@ -13,7 +13,7 @@ from spacy.util import logger as spacy_log
 from tqdm import tqdm
 from wasabi import Printer
 
-from .log import FILE_NAME, LogWriter
+from .log import FILE_NAME, LogWriter, memory_use
 from .logger import LogStep, SetupLogger
 
 _SHORT = {"characters": "chars/s", "tokens": "tokens/s"}
@@ -146,6 +146,7 @@ class _Watch:
             "best": best,
             "speed": speed,
             "unit": unit,
+            **memory_use(),
         }
 
     def _speed(self, words: int, *, evaluated: bool = False) -> tuple[float | None, str]:

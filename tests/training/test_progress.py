@@ -92,6 +92,7 @@ def test_the_log_says_what_the_rows_say(make_watched, tmp_path):
         assert row["score"] == pytest.approx(row["scores"]["char_probability"])
         assert row["unit"] == "characters"
         assert row["speed"] is None if row["step"] == 0 else row["speed"] > 0
+        assert row["memory"] is None or 50 < row["memory"] <= row["peak_memory"]
     assert log.rows[-1]["best"] == max(row["score"] for row in log.rows)
     # Losses are means: those of the first update and of the last are of one size.
     assert log.rows[0]["losses"]["text_generator"] == pytest.approx(2.8, abs=0.8)
