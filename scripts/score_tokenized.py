@@ -22,22 +22,31 @@ from tqdm import tqdm
 from wasabi import msg
 
 from spacy_seqgen.parallel import read_pairs
+from spacy_seqgen.scorers import bleu_by_length
+
+
+def tokenized(texts: Sequence[str], lang: str) -> list[str]:
+    """Texts as Moses cuts them, in lower case.
+
+    lang (str): Their language, as Moses names it: "de", "fr".
+    """
+    normalizer, tokenizer = MosesPunctNormalizer(lang), MosesTokenizer(lang)
+    normal = map(normalizer.normalize, texts)
+    return [tokenizer.tokenize(text, return_str=True).lower() for text in normal]
 
 
 def tokenized_bleu(found: Sequence[str], gold: Sequence[str], lang: str) -> tuple[float, str]:
     """
     found (Sequence[str]), gold (Sequence[str]): Translations, and those they should be.
-    lang (str): Their language, as Moses names it: "de", "fr".
     RETURNS (tuple[float, str]): BLEU, from 0 to 100, and sacrebleu's signature.
     """
-    normalizer, tokenizer = MosesPunctNormalizer(lang), MosesTokenizer(lang)
-
-    def cut(text: str) -> str:
-        return tokenizer.tokenize(normalizer.normalize(text), return_str=True).lower()
-
-    bleu = BLEU(tokenize="none", lowercase=True, force=True)
-    score = bleu.corpus_score([cut(text) for text in found], [[cut(text) for text in gold]])
+    bleu = make_bleu()
+    score = bleu.corpus_score(tokenized(found, lang), [tokenized(gold, lang)])
     return score.score, str(bleu.get_signature())
+
+
+def make_bleu() -> BLEU:
+    return BLEU(tokenize="none", lowercase=True, force=True)
 
 
 def main(
@@ -52,7 +61,12 @@ def main(
     pairs = list(read_pairs(source, target))
     docs = spacy.load(model).pipe(pair.source for pair in pairs)
     found = [doc._.translation for doc in tqdm(docs, total=len(pairs), unit=" texts", disable=None)]
-    score, signature = tokenized_bleu(found, [pair.target for pair in pairs], lang)
+    gold = [pair.target for pair in pairs]
+    score, signature = tokenized_bleu(found, gold, lang)
+    lengths = [len(pair.source.split()) for pair in pairs]
+    groups = bleu_by_length(make_bleu(), tokenized(found, lang), tokenized(gold, lang), lengths)
+    rows = [(n, f"{100 * row['bleu']:.1f}", row["sentences"]) for n, row in groups.items()]
+    msg.table(rows, header=("words in the source", "BLEU", "sentences"), divider=True)
     msg.good(f"BLEU, tokenized by Moses, lower case: {score:.2f} ({signature})")
     if output:
         scores = srsly.read_json(output) if output.exists() else {}

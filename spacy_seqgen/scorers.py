@@ -108,7 +108,7 @@ def score_translations(
         "chrf": chrf.corpus_score(found, [gold]).score / 100,
         "ter": ter.corpus_score(found, [gold]).score / 100 if details else None,
         "exact_match": exact / len(gold),
-        "bleu_by_length": _bleu_by_length(bleu, found, gold, lengths) if details else None,
+        "bleu_by_length": bleu_by_length(bleu, found, gold, lengths) if details else None,
         "bleu_signature": str(bleu.get_signature()),
         "bleu_lowercase_signature": str(lowercase.get_signature()),
         "chrf_signature": str(chrf.get_signature()),
@@ -116,9 +116,16 @@ def score_translations(
     }
 
 
-def _bleu_by_length(
+def bleu_by_length(
     bleu: Any, found: Sequence[str], gold: Sequence[str], lengths: Sequence[int]
 ) -> dict[str, dict[str, float]]:
+    """BLEU of sentences with so many words in the source.
+
+    bleu (sacrebleu.metrics.BLEU): The metric.
+    found (Sequence[str]), gold (Sequence[str]): Translations, and those they should be.
+    lengths (Sequence[int]): Words of the sources.
+    RETURNS (dict): For each range of lengths, as in "6-10", "bleu" (0 to 1) and "sentences".
+    """
     groups: dict[int, list[int]] = {}
     for number, length in enumerate(lengths):
         first = (max(length, 1) - 1) // _LENGTHS * _LENGTHS + 1
