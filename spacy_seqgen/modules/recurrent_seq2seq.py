@@ -6,7 +6,7 @@ from .attention import AttentionMaker
 from .recurrent_decoder import DecoderState, RecurrentDecoder
 from .recurrent_encoder import Bridge, RecurrentEncoder
 from .recurrent_writer import RecurrentWriter
-from .seq2seq import make_embeddings
+from .seq2seq import make_embedding, make_target_embedding
 
 
 class RecurrentSeq2Seq(RecurrentWriter):
@@ -43,12 +43,9 @@ class RecurrentSeq2Seq(RecurrentWriter):
         pad: int = 0,
     ):
         super().__init__(label_smoothing, pad)
-        source, target = make_embeddings(
-            source_size, target_size, embedding_size, pad, shared=tied_source
-        )
         self.has_attention = attention != "none"
         self.encoder = RecurrentEncoder(
-            source,
+            make_embedding(source_size, embedding_size, pad),
             hidden_size=hidden_size,
             num_layers=num_layers,
             cell=cell,
@@ -56,7 +53,7 @@ class RecurrentSeq2Seq(RecurrentWriter):
         )
         self.bridge = Bridge(hidden_size, num_layers, 2 if cell == "lstm" else 1)
         self.decoder = RecurrentDecoder(
-            target,
+            make_target_embedding(self.encoder.embedding, target_size, shared=tied_source),
             memory_size=hidden_size,
             hidden_size=hidden_size,
             num_layers=num_layers,

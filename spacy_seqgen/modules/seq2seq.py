@@ -205,23 +205,23 @@ def make_embedding(symbols: int, width: int, pad: int) -> nn.Embedding:
     return embedding
 
 
-def make_embeddings(
-    source_size: int, target_size: int, width: int, pad: int, *, shared: bool
-) -> tuple[nn.Embedding, nn.Embedding]:
-    """Those of source and target.
+def make_target_embedding(source: nn.Embedding, symbols: int, *, shared: bool) -> nn.Embedding:
+    """The embedding of the target.
 
-    shared (bool): Make one for both.
+    source (nn.Embedding): That of the source, as `make_embedding` made it.
+    symbols (int): Of the target.
+    shared (bool): Use that of the source.
     RAISES (ValueError): If that can't be, because their numbers of symbols differ.
     """
     if not shared:
-        return make_embedding(source_size, width, pad), make_embedding(target_size, width, pad)
-    if source_size != target_size:
+        assert source.padding_idx is not None
+        return make_embedding(symbols, source.embedding_dim, source.padding_idx)
+    if source.num_embeddings != symbols:
         raise ValueError(
-            f"tied_source = true makes one embedding for both languages, but the source has "
-            f"{source_size} symbols and the target {target_size}"
+            "tied_source = true makes one embedding for both languages, but the source has "
+            f"{source.num_embeddings} symbols and the target {symbols}"
         )
-    both = make_embedding(target_size, width, pad)
-    return both, both
+    return source
 
 
 def put_vectors(

@@ -12,7 +12,7 @@ from .attention import Memory
 from .dropout import Dropout
 from .output_layer import OutputLayer
 from .positions import POSITIONS
-from .seq2seq import Seq2Seq, Written, make_embeddings, select_memory
+from .seq2seq import Seq2Seq, Written, make_embedding, make_target_embedding, select_memory
 from .transformer_layers import Cache, DecoderLayer, EncoderLayer
 
 
@@ -59,8 +59,8 @@ class TransformerSeq2Seq(Seq2Seq):
     ):
         super().__init__(label_smoothing, pad)
         sizes = width, num_heads, inner_size
-        embeddings = make_embeddings(source_size, target_size, width, pad, shared=tied_source)
-        self.source, self.target = embeddings
+        self.source = make_embedding(source_size, width, pad)
+        self.target = make_target_embedding(self.source, target_size, shared=tied_source)
         self.source_positions, self.target_positions = (POSITIONS[positions](width) for _ in "st")
         self.dropout = Dropout(0.0)
         self.encoder = nn.ModuleList(EncoderLayer(*sizes) for _ in range(num_layers))

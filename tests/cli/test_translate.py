@@ -66,7 +66,7 @@ def test_attention_of_the_first_text_of_a_file(model, tmp_path):
     [
         (("missing.txt",), "missing.txt"),
         (("-", "--beam-size", "0"), "beam_size must be 1 or more"),
-        (("-", "-n", "5", "-b", "2"), "num_samples (5) must not exceed beam_size (2)"),
+        (("-", "-n", "5", "-b", "2"), "--n-best 5 needs a --beam-size of as many, got 2"),
         (("-", "-c", "other"), "no single component"),
     ],
 )
