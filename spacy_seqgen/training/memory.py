@@ -8,7 +8,9 @@ import platform
 # allocation must be to be asked of the system by itself.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT = 2**30
-_CAPACITY, _KEPT_CODES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", 256  # of 0.4 MB each
+# oneDNN's own cache of machine code, and that of what PyTorch makes around it (ideep).
+_CAPACITIES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"
+_KEPT_CODES = 128  # of 1 MB each, more or less
 
 
 def keep_freed_memory() -> bool:
@@ -30,8 +32,9 @@ def keep_freed_memory() -> bool:
 
 
 def limit_kept_code() -> None:
-    """Have oneDNN keep no more than 256 of the pieces of machine code that it makes for
-    products in bfloat16, one for each shape. By default there are 1,024, 0.4 MB each, and
-    batches of sentences fill them. Before the first product, and not where the environment
-    says something else."""
-    os.environ.setdefault(_CAPACITY, str(_KEPT_CODES))
+    """Have oneDNN, and PyTorch around it, keep no more than 128 of the pieces of machine code
+    that it makes for products in bfloat16, one for each shape, and of what belongs to them. By
+    default there are 1,024, about a MB each, and batches of sentences fill them. Before the
+    first product, and not where the environment says something else."""
+    for name in _CAPACITIES:
+        os.environ.setdefault(name, str(_KEPT_CODES))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from spacy_seqgen.models.precision import supports_bf16
+from spacy_seqgen.training.memory import limit_kept_code
 
 SCRIPT = """
 import torch, resource
@@ -72,3 +73,12 @@ def test_few_pieces_of_machine_code_are_kept(capacity, hits):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("create:cache_miss,cpu,matmul") >= 300
     assert done.stdout.count("create:cache_hit,cpu,matmul") == hits
+
+
+def test_both_caches_are_limited_unless_the_user_did(monkeypatch):
+    monkeypatch.delenv("LRU_CACHE_CAPACITY", raising=False)
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
+    limit_kept_code()
+    assert os.environ["LRU_CACHE_CAPACITY"] == "128"
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"
+    monkeypatch.delenv("LRU_CACHE_CAPACITY")  # also where monkeypatch did not set it
