@@ -101,6 +101,7 @@ class VocabularyPipe(TrainablePipe):
         try:
             if all(vocabulary.is_built for vocabulary in self.vocabularies.values()):
                 self.make_model()
+            self.model.attrs.pop(_SYMBOLS, None)  # of what was saved before
             # What the config says of the model counts, not what the file does.
             attrs = [dict(node.attrs) for node in self.model.walk()]
             _check_parts(self.model, data)

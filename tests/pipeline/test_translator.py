@@ -299,6 +299,10 @@ def test_weights_of_releases_that_did_not_name_their_symbols(trained_bytes, tmp_
     nlp.to_disk(tmp_path)
     monkeypatch.undo()
     assert spacy.load(tmp_path)("the black cat")._.translation == expected
+    # Also into a pipeline that was saved with other symbols before.
+    other = make_nlp(pairs=[("a", "b")], attention=True)
+    other.to_bytes()
+    assert other.from_disk(tmp_path)("the black cat")._.translation == expected
 
 
 def test_attention_of_nothing(trained):
