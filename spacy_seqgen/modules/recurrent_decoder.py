@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from .attention import AttentionMaker, Memory, find_attention
 from .dropout import Dropout
 from .linear import Linear
+from .loss import output_cross_entropy, smoothed_cross_entropy
 from .output_layer import OutputLayer
 from .recurrent_encoder import Hidden
 from .recurrent_lm import CELLS
@@ -136,6 +137,13 @@ class RecurrentDecoder(nn.Module):
         states, evidence = states.tensor_split([self.rnn.hidden_size], -1)
         found = self.output(self.projection(self.dropout(states)))
         return found + evidence if evidence.shape[-1] else found
+
+    def loss(self, states: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+        """`smoothed_cross_entropy` of states as for `logits`: shape (n, ...)."""
+        if states.shape[-1] > self.rnn.hidden_size:  # evidence
+            return smoothed_cross_entropy(self.logits(states), targets, smoothing)
+        inputs = self.projection(self.dropout(states))
+        return output_cross_entropy(inputs, self.output, targets, smoothing)
 
     def _write(self, embedded: Tensor, state: DecoderState) -> Written:
         """Recurrence and attention for given symbols: all of them without input feeding,

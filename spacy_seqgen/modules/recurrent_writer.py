@@ -39,6 +39,9 @@ class RecurrentWriter(Seq2Seq):
     def logits(self, states: Tensor) -> Tensor:
         return self.decoder.logits(states)
 
+    def loss(self, states: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        return self.decoder.loss(states, targets, self.label_smoothing)
+
     def stepper(self) -> tuple[Any, Callable[[Any], Any]]:
         if self._steps is None:
             self._steps = make_decoder_steps(self.decoder)

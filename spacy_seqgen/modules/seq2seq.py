@@ -75,6 +75,10 @@ class Seq2Seq(nn.Module):
         """(..., width) to (..., symbols)."""
         raise NotImplementedError
 
+    def loss(self, states: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What training minimises: `smoothed_cross_entropy` of (n, width), (n,)."""
+        return smoothed_cross_entropy(self.logits(states), targets, self.label_smoothing)
+
     @staticmethod
     def select(state: Any, rows: np.ndarray) -> Any:
         """Keep some hypotheses, or repeat them."""
@@ -135,8 +139,7 @@ class Seq2Seq(nn.Module):
             inputs = self._mix(state, inputs, teacher_forcing)
         written = self.write(state, inputs)
         real = targets != self.pad
-        logits = self.logits(written.states[real])
-        loss, nll = smoothed_cross_entropy(logits, targets[real], self.label_smoothing)
+        loss, nll = self.loss(written.states[real], targets[real])
         rows = torch.nonzero(real)[:, 0]
         zeros = loss.new_zeros(len(targets))
         losses = zeros.index_add(0, rows, loss)

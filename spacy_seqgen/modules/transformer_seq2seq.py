@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .attention import Memory
 from .dropout import Dropout
+from .loss import output_cross_entropy
 from .output_layer import OutputLayer
 from .positions import POSITIONS
 from .seq2seq import Seq2Seq, Written, make_embedding, make_target_embedding, select_memory
@@ -103,6 +104,9 @@ class TransformerSeq2Seq(Seq2Seq):
 
     def logits(self, states: Tensor) -> Tensor:
         return self.output(states)
+
+    def loss(self, states: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        return output_cross_entropy(states, self.output, targets, self.label_smoothing)
 
     @staticmethod
     def select(state: TransformerState, rows: np.ndarray) -> TransformerState:

@@ -1,5 +1,7 @@
 """Functions that replace PyTorch's own because they are faster."""
 
+import types
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -7,7 +9,7 @@ from torch.nn import functional as F
 from spacy_seqgen.modules import loss, transformer_layers
 from spacy_seqgen.modules.dropout import Dropout
 from spacy_seqgen.modules.linear import Linear
-from spacy_seqgen.modules.loss import smoothed_cross_entropy
+from spacy_seqgen.modules.loss import output_cross_entropy, smoothed_cross_entropy
 from spacy_seqgen.modules.tanh import fast_tanh
 from spacy_seqgen.modules.transformer_layers import Cache, attend
 
@@ -54,6 +56,49 @@ def test_cross_entropy_of_bfloat16_is_computed_in_float32():
     (expected_gradient,) = torch.autograd.grad(expected.sum(), exact)
     assert gradient.dtype == torch.bfloat16
     assert torch.allclose(gradient.float(), expected_gradient, rtol=1e-2, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 7, 511, 512, 513, 1100])
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+def test_cross_entropy_of_an_output_layer_is_that_of_its_logits(rows, dtype, close):
+    torch.manual_seed(rows)
+    layer = torch.nn.Linear(8, 50)
+    states, targets = torch.randn(rows, 8, requires_grad=True), torch.randint(0, 50, (rows,))
+    weights, results = torch.rand(rows), []
+    for function in (output_cross_entropy, lambda x, y, *rest: smoothed_cross_entropy(y(x), *rest)):
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            loss, nll = function(states, layer, targets, 0.1)
+        assert loss.dtype == nll.dtype == torch.float32 and not nll.requires_grad
+        gradients = torch.autograd.grad((loss * weights).sum(), (states, layer.weight, layer.bias))
+        assert [g.dtype for g in gradients] == [torch.float32] * 3
+        results.append((loss, nll, *(g / max(1, g.abs().max()) for g in gradients if len(g))))
+    for ours, theirs in zip(*results, strict=True):
+        assert ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=close, atol=close)
+
+
+def test_cross_entropy_of_an_output_layer_in_double_precision():
+    layer, targets = torch.nn.Linear(3, 5).double(), torch.tensor([0, 4, 2])
+    states = torch.randn(3, 3, dtype=torch.double, requires_grad=True)
+    inputs = (states, layer.weight, layer.bias)
+
+    def function(x, weight, bias):
+        given = types.SimpleNamespace(weight=weight, bias=bias)
+        return output_cross_entropy(x, given, targets, 0.2)[0]
+
+    assert torch.autograd.gradcheck(function, inputs)
+
+
+@pytest.mark.parametrize("rows", [1, 127, 128, 129, 300])
+def test_cross_entropy_of_an_output_layer_meets_few_numbers_of_rows(rows, monkeypatch):
+    seen, whole = [], torch.mm
+    monkeypatch.setattr(
+        torch, "addmm", lambda b, x, y, out: seen.append(len(x)) or whole(x, y, out=out)
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        output_cross_entropy(
+            torch.randn(rows, 4), torch.nn.Linear(4, 9), torch.zeros(rows, dtype=torch.long), 0.1
+        )
+    assert seen == [(rows + 127) // 128 * 128]
 
 
 @pytest.mark.parametrize("shape", [(0, 8), (1, 8), (128, 8), (3, 50, 8), (2, 64, 8)])
