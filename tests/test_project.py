@@ -154,7 +154,14 @@ def test_a_full_disk_is_one_sentence(tmp_path, command):
     assert re.search(r"Can't (write|save)", shown)
 
 
-def test_a_wrong_python_is_one_sentence(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("python", "Python 3.10 to 3.13 is needed, this is 3.9: make PYTHON=python3.12"),
+        ("nothing", "There is no 'nothing' here. Python 3.10 to 3.13 is needed: make PYTHON="),
+    ],
+)
+def test_a_wrong_python_is_one_sentence(name, said, tmp_path):
     if shutil.which("make") is None or not (ROOT / "Makefile").exists():
         pytest.skip("needs make, and the repository")
     old = tmp_path / "python"
@@ -163,11 +170,13 @@ def test_a_wrong_python_is_one_sentence(tmp_path):
     )
     old.chmod(0o755)
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("requirements.txt", "requirements-weights.txt", "setup.cfg", "pyproject.toml"):
-        (tmp_path / name).touch()
-    done = subprocess.run(["make", f"PYTHON={old}"], cwd=tmp_path, capture_output=True, text=True)
+    for file in ("requirements.txt", "requirements-weights.txt", "setup.cfg", "pyproject.toml"):
+        (tmp_path / file).touch()
+    python = old if name == old.name else name
+    command = ["make", f"PYTHON={python}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode != 0
-    assert "Python 3.10 to 3.13 is needed, this is 3.9: make PYTHON=python3.12" in done.stderr
+    assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / ".venv").exists()
 

@@ -55,5 +55,6 @@ def classification_report_cli(
         for label, item in report["per_class"].items()
     ]
     msg.table(rows, header=("class", "p", "r", "f", "texts"), divider=True)
-    msg.table([("accuracy", report["accuracy"]), ("ece", f"{report['calibration']['ece']:.4f}")])
+    values = {"accuracy": report["accuracy"], "ece": report["calibration"]["ece"]}
+    msg.table([(name, f"{value:.4f}") for name, value in values.items()])
     msg.good(f"Wrote the report of '{name}' to {output}")
