@@ -31,7 +31,7 @@ def update_page(path: Path, name: str, rows: Iterable[Row], arguments: Sequence[
     sections = read_page(path.read_text(encoding="utf8")) if path.exists() else {}
     run = describe_run()
     machine = f"{run['machine']['processor']}, torch {run['versions']['torch']}"
-    shown = [word for word in arguments if word not in ("--page", str(path))]
+    shown = _without_places(arguments)
     measured = (
         f"{run['started'][:10]}, {machine}: `{shlex.join(['python', '-m', 'benchmarks', *shown])}`"
     )
@@ -48,6 +48,19 @@ def update_page(path: Path, name: str, rows: Iterable[Row], arguments: Sequence[
     for title, lines in sorted(sections.items()):
         parts.append(f"## {title}\n\n{_HEADER}" + "\n".join(lines.values()) + "\n")
     path.write_text("\n".join(parts), encoding="utf8")
+
+
+def _without_places(arguments: Sequence[str]) -> list[str]:
+    """Arguments without what is only true of this machine: where results go, and the folders
+    of absolute paths."""
+    shown: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word in ("--page", "--json"):
+            next(words, None)
+        elif not word.startswith(("--page=", "--json=")):
+            shown.append(Path(word).name if Path(word).is_absolute() else word)
+    return shown
 
 
 def read_page(text: str) -> dict[str, dict[str, str]]:

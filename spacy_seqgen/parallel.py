@@ -97,6 +97,8 @@ class Parallel:
         reasons = ", ".join(f"{n} {reason}" for reason, n in dropped.items())
         if not kept:
             why = f" (left out: {reasons})" if dropped else ""
+            if Path(self.path).suffix == ".spacy":
+                why += ". Translations are in a .spacy file if its DocBin has store_user_data=True"
             raise TextFileError(f"There is no pair of sentences in {self.path}{why}")
         if dropped and not self._has_reported:
             self._has_reported = True
@@ -176,7 +178,8 @@ def _parse_columns(line: str, place: str) -> Pair:
     if len(columns) < 2:
         raise TextFileError(
             f"{place} has no tab, but a pair is 'source TAB translation': {line[:80]!r}. Two "
-            "files whose lines belong together are given as path and target_path"
+            "files whose lines belong together are given as path and target_path (on the command "
+            "line with --target, for a training as paths.train_target)"
         )
     return Pair(columns[0].strip(), columns[1].strip(), place)  # what follows is attribution
 
@@ -188,7 +191,7 @@ def _parse_json(line: str, place: str) -> Pair:
         raise TextFileError(f"{place} is not JSON: {error}") from error
     for key in ("text", "translation"):
         if not isinstance(data, dict) or not isinstance(data.get(key), str):
-            raise TextFileError(f'{place} has no "{key}": {line[:80]!r}')
+            raise TextFileError(f'{place} has no "{key}" that is a string: {line[:80]!r}')
     meta = data.get("meta")
     if meta is not None and not isinstance(meta, dict):
         raise TextFileError(f'{place} has a "meta" that is no table: {line[:80]!r}')

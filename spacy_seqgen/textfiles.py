@@ -64,6 +64,10 @@ def read_blocks(path: Path) -> Iterator[str]:
             try:
                 text = decoder.decode(data, final=not data)
             except UnicodeDecodeError as error:
+                if offset == 0 and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                    raise TextFileError(
+                        f"{path} is UTF-16, not UTF-8. Convert it with iconv -f utf-16 -t utf8"
+                    ) from error
                 bad, before = error.object[error.start], error.object[: error.start]
                 place = f"offset {offset - pending + error.start}"
                 place += " of the decompressed text" if path.suffix == ".gz" else ""

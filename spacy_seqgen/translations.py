@@ -67,10 +67,14 @@ class Translation:
 
         source (Token | Span): A part of the Doc that was translated.
         RETURNS (list[int]): Places in `tokens`.
-        RAISES (ValueError): If attention was not kept.
+        RAISES (ValueError): If attention was not kept, or the part is of another text.
+        RAISES (TypeError): If it is neither a Token nor a Span.
         """
         first, last = _bounds(source)
-        return [n for n, place in enumerate(self.source_of()) if first <= place < last]
+        found = [n for n, place in enumerate(self.source_of()) if first <= place < last]
+        if self.doc is not None and source.doc is not self.doc and source.doc.text != self.doc.text:
+            raise ValueError(f"{source.text!r} is of another Doc than the one that was translated")
+        return found
 
     def align_target(self, target: Token | Span | int) -> list[Span]:
         """The other way: which parts of the Doc a part of the translation was written
@@ -101,6 +105,10 @@ class Translation:
             first, last = _bounds(target)
             shown = np.cumsum([0, *(not token.is_space for token in target.doc)])
             return int(shown[first]), int(shown[last])
+        if not hasattr(target, "__index__"):
+            raise TypeError(
+                f"What to align must be a Token, a Span, or a place in the tokens, got {target!r}"
+            )
         place = operator.index(target)
         if not 0 <= place < len(self.tokens):
             raise IndexError(f"The translation has {len(self.tokens)} tokens, there is no {place}")
@@ -124,12 +132,17 @@ class Translation:
         its language: `nlp(translation.as_doc(nlp))`.
 
         nlp (Language): A pipeline of the language of the translation.
+        RAISES (TypeError): If it is something else, for instance the name of the language.
         """
+        if not isinstance(nlp, Language):
+            raise TypeError(f"as_doc takes a pipeline, as spacy.blank makes one, got {nlp!r}")
         tokens = self.tokens or find_tokens(self.text)  # one that was given has none
         return Doc(nlp.vocab, *get_words_and_spaces(tokens, self.text))
 
 
 def _bounds(part: Token | Span) -> tuple[int, int]:
+    if not isinstance(part, Token | Span):
+        raise TypeError(f"What to align must be a Token or a Span of the Doc, got {part!r}")
     return (part.i, part.i + 1) if isinstance(part, Token) else (part.start, part.end)
 
 
@@ -166,6 +179,8 @@ def _restored(item: dict[str, Any], doc: Doc) -> Translation:
 
 def set_translation(doc: Doc, text: str) -> None:
     """Give a Doc a translation, for training."""
+    if not isinstance(text, str):
+        raise ValueError(f"A translation is a string, not {text!r}")
     set_translations(doc, [Translation(text)])
 
 

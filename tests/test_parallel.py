@@ -188,3 +188,12 @@ def test_half_a_surrogate_pair_is_named(tmp_path):
     path.write_text('{"text": "a", "translation": "b"}\n{"text": "\\ud800", "translation": "c"}\n')
     with pytest.raises(TextFileError, match="line 2 has half a surrogate pair"):
         read(path)
+
+
+def test_docs_without_their_translations_say_why(tmp_path):
+    nlp, path = spacy.blank("en"), tmp_path / "pairs.spacy"
+    doc = nlp.make_doc("a cat")
+    doc._.translation = "un chat"
+    DocBin(docs=[doc]).to_disk(path)
+    with pytest.raises(TextFileError, match="store_user_data=True"):
+        list(create_parallel_reader(path)(nlp))

@@ -5,7 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_seqgen import textfiles
-from spacy_seqgen.textfiles import count_length, find_text_files, read_blocks, read_range
+from spacy_seqgen.textfiles import (
+    TextFileError,
+    count_length,
+    find_text_files,
+    read_blocks,
+    read_lines,
+    read_range,
+)
 
 
 def read(path):
@@ -94,3 +101,10 @@ def test_damaged_gzip_is_named(tmp_path):
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"a\.txt\.gz is not a complete gzip file"):
         list(read_blocks(path))
+
+
+def test_utf_16_is_named(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("été", encoding="utf-16")
+    with pytest.raises(TextFileError, match=r"UTF-16, not UTF-8.*iconv -f utf-16"):
+        list(read_lines(path))

@@ -1,5 +1,6 @@
 """What several commands need."""
 
+import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -166,7 +167,12 @@ def read_texts(path: Path) -> Iterator[str]:
     """The texts of a file: its lines, or "text" in each of them for JSONL; - is standard
     input."""
     if str(path) == "-":
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="surrogateescape")  # `make_doc` says where
         yield from (line.rstrip("\n") for line in sys.stdin)
+    elif path.exists() and not path.is_file() and not path.is_dir():  # a pipe
+        with path.open(encoding="utf8", errors="surrogateescape") as lines:
+            yield from (line.rstrip("\n") for line in lines)
     elif is_jsonl(path):
         yield from (text for _, text in read_jsonl_texts(path))
     else:
@@ -180,6 +186,12 @@ def make_doc(nlp: Language, text: str, where: str) -> Doc:
     try:
         text.encode("utf8")
     except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        if 0xDC80 <= code <= 0xDCFF:  # how Python reads bytes that it can't decode
+            raise ValueError(
+                f"{where}: the text is not valid UTF-8: byte 0x{code - 0xDC00:02x} behind "
+                f"{error.start} characters. Convert it, perhaps with iconv -f cp1252 -t utf8"
+            ) from error
         raise ValueError(
             f"{where}: the text holds half a surrogate pair at character {error.start}, which is "
             "not valid Unicode. Remove it, or write U+FFFD instead."
@@ -225,11 +237,18 @@ def run_component(
 
 
 @contextmanager
-def open_output(path: Path) -> Iterator[IO[str]]:
+def open_output(path: Path, *inputs: Path | None) -> Iterator[IO[str]]:
     """A file to write to, whose directory is made.
 
-    RAISES (ValueError): If it can't be written; says why.
+    inputs (Path | None): What is read meanwhile.
+    RAISES (ValueError): If it can't be written, or is one of the inputs; says why.
     """
+    if str(path) == "-":
+        raise ValueError("--output needs the name of a file, not -")
+    if any(path.exists() and item and item.exists() and path.samefile(item) for item in inputs):
+        raise ValueError(
+            f"{path} is what is read, and would be overwritten: choose another --output"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf8") as file:

@@ -93,7 +93,7 @@ def evaluate_cli(
                 msg.table(rows, header=("class", "p", "r", "f"), divider=True)
     if output:
         try:
-            with open_output(output) as file:
+            with open_output(output, path, target) as file:
                 file.write(srsly.json_dumps(scores, indent=2) + "\n")
         except ValueError as error:
             msg.fail("Can't save the scores", str(error), exits=1)

@@ -110,7 +110,7 @@ def generate_cli(
         if stream:
             _stream(pipe, docs, options)
         else:
-            _generate(pipe, docs, options, output)
+            _generate(pipe, docs, options, output, prompt_file)
     except ValueError as error:
         fail("Can't generate", str(error))
     except KeyboardInterrupt:
@@ -118,7 +118,9 @@ def generate_cli(
         sys.exit(130)
 
 
-def _generate(pipe: Any, docs: list, options: list, output: Path | None) -> None:
+def _generate(
+    pipe: Any, docs: list, options: list, output: Path | None, prompt_file: Path | None
+) -> None:
     from .common import count, open_output
 
     if output is None:
@@ -129,7 +131,7 @@ def _generate(pipe: Any, docs: list, options: list, output: Path | None) -> None
                 print(continuation.text)
         return
     written = 0
-    with open_output(output) as file:
+    with open_output(output, prompt_file) as file:
         progress = tqdm(total=len(docs) * len(options), unit=" prompts", disable=None)
         for doc, option, found in _continuations(pipe, docs, options):
             for sample, continuation in enumerate(found):

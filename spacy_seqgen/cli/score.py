@@ -54,7 +54,7 @@ def score_cli(
     try:
         docs = read_docs(nlp, path, _parse_bound(start), _parse_bound(stop))
         progress = tqdm(unit=" characters", unit_scale=True, disable=None)
-        with open_output(output) if output else nullcontext() as rows:
+        with open_output(output, path) if output else nullcontext() as rows:
             for doc in pipe.pipe(docs, batch_size=16):
                 progress.update(len(doc.text))
                 bits += doc._.surprisal

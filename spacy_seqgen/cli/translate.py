@@ -22,15 +22,17 @@ def translate_cli(
     model: str = Arg(..., help="Name or path of a pipeline with a translator"),
     file: Path = Arg(
         ...,
-        help='File with a text to translate in each line, or JSONL with "text"; - for standard '
-        "input",
+        help='File with a text to translate in each line, or JSONL (.jsonl) with "text"; - for '
+        "lines of standard input",
         allow_dash=True,
     ),
     beam_size: int | None = Opt(
-        None, "--beam-size", "-b", help="Hypotheses kept by beam search; 1 is greedy"
+        None, "--beam-size", "-b", min=1, help="Hypotheses kept by beam search; 1 is greedy"
     ),
-    n_best: int | None = Opt(None, "--n-best", "-n", help="Translations of each text"),
-    max_length: int | None = Opt(None, "--max-length", "-l", help="Most symbols of a translation"),
+    n_best: int | None = Opt(None, "--n-best", "-n", min=1, help="Translations of each text"),
+    max_length: int | None = Opt(
+        None, "--max-length", "-l", min=0, help="Most symbols of a translation"
+    ),
     output: Path | None = Opt(
         None,
         "--output",
@@ -70,7 +72,7 @@ def translate_cli(
                 _show(doc.text, items)
             return
         written, start = 0, time.perf_counter()
-        with open_output(output) as out, tqdm(unit=" texts", disable=None) as progress:
+        with open_output(output, file) as out, tqdm(unit=" texts", disable=None) as progress:
             for doc, items in found:
                 _write_row(out, doc.text, items)
                 progress.update()

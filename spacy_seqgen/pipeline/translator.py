@@ -261,7 +261,8 @@ class Translator(GeneratingPipe):
             text = whole[start:end]
             # Its own tokens, unless one of them reaches across the edge.
             source = self.source_vocabulary.encode(span if span.text == text else text)
-            forced = self.target_vocabulary.encode(prefix).ids
+            # A space at the end is the beginning of the next word, which is not known.
+            forced = self.target_vocabulary.encode(prefix.rstrip()).ids
             yield Sentence(span, text, start, source, prefix, forced)
             prefix = ""  # only the first one has to begin like that
 

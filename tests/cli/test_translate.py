@@ -1,5 +1,7 @@
 import json
+import os
 import re
+import threading
 
 import pytest
 from spacy.cli._util import app
@@ -65,13 +67,54 @@ def test_attention_of_the_first_text_of_a_file(model, tmp_path):
     "arguments,message",
     [
         (("missing.txt",), "missing.txt"),
-        (("-", "--beam-size", "0"), "beam_size must be 1 or more"),
+        (("-", "-o", "-"), "--output needs the name of a file"),
         (("-", "-n", "5", "-b", "2"), "--n-best 5 needs a --beam-size of as many, got 2"),
         (("-", "-c", "other"), "no single component"),
     ],
 )
 def test_it_says_what_is_wrong(model, arguments, message):
     assert message in " ".join(run("translate", model, *arguments, code=1, stdin="a\n").split())
+
+
+@pytest.mark.parametrize("option", ["--beam-size", "--n-best", "--batch-size"])
+def test_numbers_below_one(model, option):
+    shown = " ".join(run("translate", model, "-", option, "0", code=2, stdin="a\n").split())
+    assert option in shown and "greater than or equal to 1" in shown
+
+
+@pytest.mark.parametrize("name", ["texts.txt", "link.txt"])
+def test_what_is_read_is_not_overwritten(model, tmp_path, name):
+    path = tmp_path / "texts.txt"
+    path.write_text("the black cat\n")
+    if name != path.name:
+        (tmp_path / name).symlink_to(path)
+    shown = run("translate", model, path, "-o", tmp_path / name, code=1)
+    assert "would be overwritten" in " ".join(shown.split())
+    assert path.read_text() == "the black cat\n"
+
+
+def test_scores_do_not_overwrite_the_pairs(model, tmp_path):
+    path = tmp_path / "dev.tsv"
+    path.write_text("the cat\tle chat\n")
+    shown = run("evaluate", model, path, "-o", path, code=1)
+    assert "would be overwritten" in " ".join(shown.split())
+    assert path.read_text() == "the cat\tle chat\n"
+
+
+def test_texts_from_a_pipe(model, tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("needs named pipes")
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_text, args=("the black cat\n",), daemon=True)
+    writer.start()
+    assert run("translate", model, path).splitlines() == ["le chat noir"]
+    writer.join()
+
+
+def test_bytes_that_are_no_text(model):
+    shown = " ".join(run("translate", model, "-", code=1, stdin=b"caf\xe9\n").split())
+    assert "text 1: the text is not valid UTF-8: byte 0xe9 behind 3 characters" in shown
 
 
 def test_scores_of_the_component_are_shown(model, tmp_path):

@@ -73,6 +73,34 @@ def test_more_translations_than_the_beam_is_wide():
         make_nlp(generation={"beam_size": 2, "num_samples": 3})
 
 
+def test_a_space_behind_the_beginning_makes_no_difference(nlp):
+    found = []
+    for prefix in ("le", "le "):
+        doc = nlp.make_doc("the black cat")
+        doc._.translation_prefix = prefix
+        found.append(nlp(doc)._.translation)
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("value", [3, None, b"le chat"])
+def test_translations_are_strings(nlp, value):
+    with pytest.raises(ValueError, match="A translation is a string, not"):
+        nlp.make_doc("the cat")._.translation = value
+
+
+def test_what_can_be_aligned(nlp):
+    doc = nlp("the black cat")
+    found = doc._.translations[0]
+    assert found.align(doc[1]) == found.align(nlp("the black cat")[1])
+    with pytest.raises(ValueError, match="'dog' is of another Doc"):
+        found.align(nlp.make_doc("a dog")[1])
+    for method in (found.align, found.align_target):
+        with pytest.raises(TypeError, match=r"What to align must be a Token.*'cat'"):
+            method("cat")
+    with pytest.raises(TypeError, match=r"as_doc takes a pipeline.*'fr'"):
+        found.as_doc("fr")
+
+
 @pytest.mark.parametrize("prefix", ["Ж漢 chat", "\U0001f600", "inconnu et", "Ж" * 50, " le"])
 def test_a_beginning_with_unknown_words_is_kept(nlp, prefix):
     doc, other = nlp.make_doc("the black cat"), nlp.make_doc("the cat sleeps")
