@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_MULTIPLE = 128  # of rows
+ROWS_MULTIPLE = 128  # see `Linear`
 
 
 class Linear(nn.Linear):
@@ -16,10 +16,10 @@ class Linear(nn.Linear):
 
     def forward(self, inputs: Tensor) -> Tensor:
         rows = inputs.numel() // self.in_features
-        if not _makes_code(inputs) or not rows % _MULTIPLE:
+        if not _makes_code(inputs) or not rows % ROWS_MULTIPLE:
             return super().forward(inputs)
         flat = inputs.reshape(rows, -1).to(torch.get_autocast_dtype("cpu"))
-        outputs = super().forward(F.pad(flat, (0, 0, 0, -rows % _MULTIPLE)))
+        outputs = super().forward(F.pad(flat, (0, 0, 0, -rows % ROWS_MULTIPLE)))
         return outputs[:rows].view(*inputs.shape[:-1], -1)
 
 

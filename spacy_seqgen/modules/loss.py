@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from .linear import ROWS_MULTIPLE
+
 _IN_CACHE = 2**19  # values of a CPU, 2 MB
 _ROWS = 512  # whose logits are computed together on a CPU
-_MULTIPLE = 128  # of rows: see `linear`
 _LOG2_E = math.log2(math.e)
 
 
@@ -55,7 +56,7 @@ class _OfLogits(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_loss: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
-        return gradient * d_loss[:, None].to(gradient.dtype), None, None
+        return (gradient * d_loss[:, None]).to(gradient.dtype), None, None
 
 
 class _OfStates(torch.autograd.Function):
@@ -65,7 +66,7 @@ class _OfStates(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         kind, count = states.device.type, len(states)
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else states.dtype
-        extra = -count % _MULTIPLE if kind == "cpu" and dtype == torch.bfloat16 else 0
+        extra = -count % ROWS_MULTIPLE if kind == "cpu" and dtype == torch.bfloat16 else 0
         inputs = nn.functional.pad(states.to(dtype), (0, 0, 0, extra))
         weights = weight.to(dtype)
         gradient = inputs.new_empty(len(inputs), len(weight))
@@ -97,21 +98,18 @@ class _OfStates(torch.autograd.Function):
 
 
 def _compute(
-    logits: Tensor, targets: Tensor, smoothing: float, gradient: Tensor, bias: Tensor | None = None
+    logits: Tensor, targets: Tensor, smoothing: float, gradient: Tensor
 ) -> tuple[Tensor, Tensor]:
     """What `smoothed_cross_entropy` returns, and the gradient in closed form, softmax -
     smoothed target: some rows at a time, which stay in the processor's cache.
 
     gradient (Tensor): Where it goes; may be the logits.
-    bias (Tensor | None): What to add to the logits first: shape (symbols,).
     """
     precision = torch.promote_types(logits.dtype, torch.float32)
     loss, nll = (logits.new_empty(len(logits), dtype=precision) for _ in range(2))
     spread = smoothing / logits.shape[1]
     for rows in _parts(logits):
         part, true = logits[rows].to(precision, copy=True), targets[rows, None]
-        if bias is not None:
-            part.add_(bias)
         chosen = part.gather(1, true)[:, 0]
         mean = part.mean(1) if smoothing else chosen
         highest = part.amax(1, keepdim=True)
