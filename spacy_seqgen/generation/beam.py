@@ -98,14 +98,13 @@ class Beam:
             empty = Hypothesis(np.empty(0, np.int64), np.empty(0, np.float32), "length")
             return [[empty] * self.best for _ in range(rows)]
         results: list[list[Hypothesis]] = [[] for _ in range(rows)]
-        spread = np.repeat(np.arange(rows), k)
-        state = self.select(state, spread)
-        ids: Any = last_ids[spread]
+        ids: Any = last_ids
         alive, doubts = np.arange(rows), np.full(rows, NEVER, dtype=np.float32)
         # One more than wanted shows how close it was.
-        live, done = Live.start(rows, k), Done.empty(rows, self.best + 1)
+        live, done = Live.start(rows), Done.empty(rows, self.best + 1)
         limits = np.full(rows, self.max_length) if limits is None else limits
         for step in range(1, int(limits.max()) + 1):
+            before = live.scores.shape[1]  # hypotheses of each row: one at first
             logits, state = self.step(state, ids)
             found = self._find(torch.as_tensor(logits), live)
             reasons = self._reasons(live, found)
@@ -114,7 +113,7 @@ class Beam:
                 step, live, done, found, reasons, self._bonus(state), limits
             )
             finished = self._is_finished(live, done, limits) | (limits == step)
-            flat = (np.arange(len(alive))[:, None] * k + parents).reshape(-1)
+            flat = (np.arange(len(alive))[:, None] * before + parents).reshape(-1)
             if finished.any():
                 for row in np.flatnonzero(finished).tolist():
                     certain = self._is_certain(done, row, doubts[row], limits[row])
@@ -123,7 +122,7 @@ class Beam:
                 if not len(keep):
                     break
                 alive, doubts, limits = alive[keep], doubts[keep], limits[keep]
-                flat = (keep[:, None] * k + parents[keep]).reshape(-1)
+                flat = (keep[:, None] * before + parents[keep]).reshape(-1)
                 live, done = live.rows(keep), done.rows(keep)
             state = self.select(state, flat)
             ids = live.ids[:, :, -1].reshape(-1)
@@ -132,15 +131,15 @@ class Beam:
     def _find(self, logits: Tensor, live: Live) -> Found:
         """The best continuations of the hypotheses of each row: twice as many as there are
         hypotheses, so that even if half of them end there are enough to go on."""
-        rows, k = live.scores.shape
+        k, hypotheses = self.size, live.scores.shape[1]
+        totals = torch.from_numpy(live.scores)
         log_probs = logits.float().log_softmax(-1)
-        ends = log_probs[:, self.end].view(rows, k).cpu().numpy().copy()
+        ends = log_probs[:, self.end].view(-1, hypotheses).cpu().numpy().copy()
         ranked = self._rank(log_probs, live)
-        totals = torch.from_numpy(live.scores).to(logits.device)
         # One more shows the margin.
-        width = min(2 * k + 1, k * logits.shape[-1])
-        top, places = best_candidates(ranked, totals, width)
-        chosen = log_probs.view(rows, -1).gather(1, places).cpu().numpy()
+        width = min(2 * k + 1, hypotheses * logits.shape[-1])
+        top, places = best_candidates(ranked, totals.to(logits.device), width)
+        chosen = log_probs.view(len(totals), -1).gather(1, places).cpu().numpy()
         parents, symbols = np.divmod(places.cpu().numpy(), logits.shape[-1])
         if self.min_length:  # struck out of log_probs while it may not come
             chosen = np.where(symbols == self.end, take(ends, parents), chosen)
@@ -179,9 +178,9 @@ class Beam:
         RETURNS (tuple): The living, the best first; those that have ended; and which of
             the hypotheses before each of the living extends.
         """
-        rows, k = live.scores.shape
+        rows, k = len(live.scores), self.size
         penalty = length_penalty(float(step), self.alpha)
-        added = np.zeros((rows, k), np.float32) if bonus is None else bonus.reshape(rows, k)
+        added = np.zeros_like(live.scores) if bonus is None else bonus.reshape(rows, -1)
         has_ended = reasons[:, :k] > _LENGTH
         if has_ended.any():
             first = np.broadcast_to(np.arange(k), (rows, k))

@@ -36,11 +36,13 @@ class Found(NamedTuple):
         log_probs: np.ndarray,
         count: int,
     ) -> "Found":
-        """The best `count` of them, of one more."""
-        few = slice(None, count)
-        behind = np.full((len(values), 1), -np.inf, dtype=np.float32)
-        behind[:, : values.shape[1] - count] = values[:, count:]
-        return cls(values[:, few], parents[:, few], symbols[:, few], log_probs[:, few], behind)
+        """The best `count` of them, of one more; where there are fewer, the others are none."""
+        missing = (0, 0), (0, max(0, count + 1 - values.shape[1]))
+        values = np.pad(values, missing, constant_values=-np.inf)
+        parents, symbols, log_probs = (
+            np.pad(item, missing)[:, :count] for item in (parents, symbols, log_probs)
+        )
+        return cls(values[:, :count], parents, symbols, log_probs, values[:, count:])
 
     def find_doubts(self, has_ended: np.ndarray, k: int) -> np.ndarray:
         """Where it is not clear, in a row, which k go on, or which end among the first k: what
@@ -76,11 +78,11 @@ class Live(NamedTuple):
     scores: np.ndarray
 
     @classmethod
-    def start(cls, rows: int, k: int) -> "Live":
-        """All k are the same at first: one of them speaks."""
-        scores = np.full((rows, k), -np.inf, dtype=np.float32)
-        scores[:, 0] = 0.0
-        return cls(np.zeros((rows, k, 0), np.int64), np.zeros((rows, k, 0), np.float32), scores)
+    def start(cls, rows: int) -> "Live":
+        """One of each row, and empty."""
+        empty = np.zeros((rows, 1, 0))
+        scores = np.zeros((rows, 1), np.float32)
+        return cls(empty.astype(np.int64), empty.astype(np.float32), scores)
 
     def rows(self, keep: np.ndarray) -> "Live":
         return Live(*(array[keep] for array in self))
