@@ -180,7 +180,7 @@ class Benchmark:
         rate = self._steps_per_second("char_lm")
         # The number of updates must be told at the start, for the learning rate to fall. The
         # rest is for loading, evaluating and saving, and for a machine that slows down.
-        steps = int(rate * 172)
+        steps = int(rate * 164)
         seconds, bits = self._train_process("char_lm", steps, threads=1)
         loop = self._plain_loop(64, 64, learn_rate=1e-2, seconds=180)
         other = loop.bits_per_char(self.dev_ids)
