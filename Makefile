@@ -40,7 +40,7 @@ install: $(READY)
 $(READY): requirements.txt requirements-weights.txt setup.cfg pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "There is no '$(PYTHON)' here. Python 3.10 to 3.13 is needed: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "Python 3.10 to 3.13 is needed, this is %d.%d: make PYTHON=python3.12" % v)'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { echo "Can't make the environment $(VENV): is there room on the disk, and Python's module venv (on Debian the package python3-venv)? Run make again to go on." >&2; exit 1; }
 	@$(PIP) --quiet --upgrade pip || $(FAILED)
 	@$(PIP) $(TORCH) || $(FAILED)
 	@$(PIP) --quiet -r requirements.txt || $(FAILED)

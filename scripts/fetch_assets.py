@@ -1,7 +1,7 @@
 """Download assets of project.yml, unless they are in place.
 
     python scripts/fetch_assets.py assets/tinyshakespeare.txt
-    python scripts/fetch_assets.py assets/multi30k/
+    python scripts/fetch_assets.py "assets/multi30k/*.en.gz" "assets/multi30k/*.de.gz"
 
 A file that is there with the right checksum is used as it is, so that a machine without a
 network only needs the files. Whatever goes wrong is one sentence, and ends the workflow;
@@ -13,6 +13,7 @@ import http.client
 import shutil
 import urllib.request
 from contextlib import suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,19 +30,30 @@ class AssetError(Exception):
 
 
 def main(
-    wanted: Annotated[str, typer.Argument(help="An asset, or a directory of assets")],
+    wanted: Annotated[
+        list[str], typer.Argument(help="Assets, directories of assets (assets/sst2/), or patterns")
+    ],
     project: Annotated[Path, typer.Option(help="The file that lists them")] = Path("project.yml"),
 ) -> None:
     """Download assets, unless they are in place."""
-    assets = [a for a in srsly.read_yaml(project)["assets"] if a["dest"].startswith(wanted)]
-    if not assets:
-        msg.fail(f"{project} lists no asset {wanted}", exits=1)
+    assets = []
+    for name in wanted:
+        found = [a for a in srsly.read_yaml(project)["assets"] if _is_meant(a["dest"], name)]
+        if not found:
+            msg.fail(f"{project} lists no asset {name}", exits=1)
+        assets += [asset for asset in found if asset not in assets]
     for asset in assets:
         try:
             fetched = fetch(asset, project.parent)
         except AssetError as error:
             msg.fail(str(error), exits=1)
+        except OSError as error:  # of the disk: the network's are told apart
+            msg.fail(f"Can't read or write {asset['dest']}: {error}", exits=1)
         msg.good(f"{'Downloaded' if fetched else 'In place:'} {asset['dest']}")
+
+
+def _is_meant(dest: str, wanted: str) -> bool:
+    return fnmatch(dest, wanted) or (wanted.endswith("/") and dest.startswith(wanted))
 
 
 def fetch(asset: dict[str, Any], root: Path) -> bool:

@@ -42,6 +42,22 @@ def definitions(page):
     return [block for block in blocks(page, "python") if block.startswith("# my_package.py\n")]
 
 
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=name_of)
+def test_tutorials_explain_every_line_of_the_config_they_show(page):
+    text = page.read_text(encoding="utf8")
+    section = re.search(r"^## The config, line by line\n(.*?)^## ", text, re.M | re.S)[1]
+    (config,) = re.findall(r"^```ini\n(.*?)^```", section, re.M | re.S)
+    explained = " ".join(re.findall(r"^\| (`.*?`) \|", section, re.M))
+    lines = re.findall(r"^(@?\w+) = (.*)$", config, re.M)
+    assert len(lines) > 10
+    for name, value in lines:
+        what = value.strip('"').removeprefix("spacy-seqgen.") if name.startswith("@") else name
+        assert f"`{what}`" in explained, (name, value)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_python_runs(page, tmp_path, monkeypatch, capsys):
     code = blocks(page, "python")
@@ -72,8 +88,13 @@ def test_python_runs(page, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_configs_make_what_they_name(page):
-    exec("\n".join(definitions(page)), {"__name__": "my_package"})
+    package = {"__name__": "my_package"}
+    exec("\n".join(definitions(page)), package)
     for block in blocks(page, "ini"):
+        for name, function in re.findall(
+            r"^    my_package\.(\w+)\.v1 = my_package:(\w+)$", block, re.M
+        ):
+            assert callable(package[function]), name
         config = Config().from_str(add_parents(block), interpolate=False)
         for section in walk(config):
             names = [key for key in section if key.startswith("@")]

@@ -131,6 +131,30 @@ def test_a_failed_asset_is_one_sentence_and_ends_the_workflow(tmp_path):
     assert "Can't download" in done.stdout
 
 
+def test_only_the_assets_that_are_asked_for(tmp_path):
+    """A pair of languages does not need the third."""
+    asset = make_asset(tmp_path)
+    other = {**asset, "url": "http://127.0.0.1:9/x", "dest": "assets/train.fr.gz"}
+    srsly.write_yaml(tmp_path / "project.yml", {"assets": [asset, other]})
+    name = asset["dest"]
+    done = run(ROOT / "scripts" / "fetch_assets.py", name, f"{name[:-2]}*", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count(name) == 1
+    done = run(ROOT / "scripts" / "fetch_assets.py", name, "*.de.gz", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "lists no asset *.de.gz" in done.stdout
+
+
+def test_a_file_where_the_folder_of_assets_should_be(tmp_path):
+    asset = make_asset(tmp_path)
+    srsly.write_yaml(tmp_path / "project.yml", {"assets": [asset]})
+    (tmp_path / "assets").write_text("x")
+    done = run(ROOT / "scripts" / "fetch_assets.py", "assets/", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "Can't read or write assets" in " ".join(done.stdout.split())
+
+
 @pytest.mark.parametrize(
     "command",
     [

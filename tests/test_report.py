@@ -40,6 +40,12 @@ LOOK = """({
     const box = e.getBoundingClientRect();
     return e.checkVisibility() && box.width > 100 && box.height > 100;
   }),
+  images: [...document.querySelectorAll('img')].map(e => {
+    const box = e.getBoundingClientRect();
+    const shown = e.complete && e.naturalWidth > 16 && box.width > 50 && e.checkVisibility();
+    return [e.getAttribute('alt'), shown];
+  }),
+  tables: [...document.querySelectorAll('.seqgen table')].map(e => e.getAttribute('aria-label')),
   labels: [...document.querySelectorAll('svg')].map(e => e.getAttribute('aria-label')),
 })"""
 # The lowest contrast between any text and what is painted behind it (WCAG 2.1, 1.4.3).
@@ -218,6 +224,38 @@ def test_what_can_not_be_read_is_named(folder, tmp_path):
     assert "seq-plain" in shown
 
 
+def test_a_broken_training_leaves_the_others_in_the_report(folder, tmp_path):
+    shutil.copytree(folder.parent, tmp_path / "all")
+    shutil.copytree(folder / "seq", tmp_path / "all" / "training" / "a-broken")
+    (tmp_path / "all" / "training" / "a-broken" / "model-best" / "translator" / "model").unlink()
+    done = report(tmp_path / "all" / "training", tmp_path / "out.md")
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "out.md").read_text()
+    assert "can't be translated by a-broken" in text and "There is nothing to show" in text
+    for part in ("le chat noir", "BLEU by the length", "Where seq looks", "| seq-plain"):
+        assert part in text, part
+
+
+def test_folders_that_can_not_be_read_are_named(folder, tmp_path, monkeypatch):
+    """As for a user without the right to; root reads everything."""
+    shutil.copytree(folder.parent, tmp_path / "all")
+    locked = tmp_path / "all" / "training" / "locked"
+    (locked / "model-best").mkdir(parents=True)
+    is_dir, iterdir = Path.is_dir, Path.iterdir
+
+    def deny(path, method):
+        if path.parent == locked or (path.name == "metrics" and method is iterdir):
+            raise PermissionError(13, "Permission denied", str(path))
+        return method(path)
+
+    monkeypatch.setattr(Path, "is_dir", lambda path: deny(path, is_dir))
+    monkeypatch.setattr(Path, "iterdir", lambda path: deny(path, iterdir))
+    found = Inputs(tmp_path / "all" / "training", tmp_path / "all" / "metrics")
+    assert len(found.runs) == 5 and not found.metrics
+    assert len(found.problems) == 2
+    assert "locked" in found.problems[0] and "metrics" in found.problems[1]
+
+
 @pytest.mark.parametrize(
     "arguments,message",
     [(["empty", "out.html"], "no pipeline"), (["lm", "out.pdf"], "must end in .html or .md")],
@@ -293,7 +331,11 @@ def test_a_browser_shows_it(page, browser, width, dark):
     assert seen["outside"] == []
     assert len(seen["figures"]) == 10
     assert all(seen["figures"])
-    assert all(len(label) > 20 for label in seen["labels"])
+    assert all(len(label) > 20 for label in [*seen["labels"], *seen["tables"]])
+    assert len(seen["tables"]) == 2
+    assert len(seen["images"]) > 12
+    assert all(text and shown for text, shown in seen["images"])
+    assert sum(": it looked at the " in text for text, _ in seen["images"]) >= 3
     assert browser.evaluate(CONTRAST) >= 4.5
     folder = Path(os.environ.get("SCREENSHOTS", page.parent))
     folder.mkdir(parents=True, exist_ok=True)
@@ -320,10 +362,12 @@ def test_the_browser_would_tell(browser, tmp_path):
     bad = tmp_path / "bad.html"
     bad.write_text(
         '<body style="margin:0"><p style="width:2000px;color:#999">wide</p><script>oops()</script>'
+        '<img alt="" src="data:image/png;base64,AAAA">'
     )
     browser.open(bad.as_uri(), 390)
     assert browser.errors()
     assert browser.evaluate(LOOK)["outside"]
+    assert browser.evaluate(LOOK)["images"] == [["", False]]
     assert browser.evaluate(CONTRAST) < 4.5
 
 

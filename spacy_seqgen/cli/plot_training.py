@@ -33,6 +33,7 @@ def plot_training_cli(
     python -m spacy seqgen plot-training training --output curves.html
     """
     from ..training.log import find_logs
+    from ..training.replacing import write_atomically
     from ..visualize.curves import describe_curves, draw_curves, render_curves
 
     kinds = ("png", "html", "pdf", "svg")
@@ -43,9 +44,11 @@ def plot_training_cli(
         logs = find_logs(directory)
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix.lower() == ".html":
-            path.write_text(render_curves(logs), encoding="utf8")
+            page = render_curves(logs)
+            write_atomically(path, lambda new: new.write_text(page, encoding="utf8"))
         else:
-            draw_curves(logs).savefig(path, dpi=150)
+            figure = draw_curves(logs)
+            write_atomically(path, lambda new: figure.savefig(new, dpi=150))
     except (ValueError, ImportError, OSError) as error:
         msg.fail("Can't draw the training", str(error), exits=1)
     print(describe_curves(logs))

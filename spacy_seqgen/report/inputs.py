@@ -101,7 +101,7 @@ class Inputs:
                 f"There is no pipeline in {self.folder}: expected {_BEST} in it, or in the "
                 "directories in it" + "".join(f". {problem}" for problem in self.problems)
             )
-        for path in sorted(self.metrics_folder.glob("*.json"), key=lambda path: path.stem):
+        for path in self._score_files():
             try:
                 scores = srsly.read_json(path)
                 if not isinstance(scores, dict):
@@ -118,8 +118,23 @@ class Inputs:
     def _directories(self) -> Iterator[Path]:
         if (self.folder / _BEST).is_dir():
             yield self.folder
-        elif self.folder.is_dir():
-            yield from sorted(p for p in self.folder.iterdir() if (p / _BEST).is_dir())
+            return
+        for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
+            try:
+                if (path / _BEST).is_dir():
+                    yield path
+            except OSError as error:
+                self.problems.append(f"{path} can't be read: {error}")
+
+    def _score_files(self) -> list[Path]:
+        if not self.metrics_folder.is_dir():
+            return []
+        try:
+            found = [p for p in self.metrics_folder.iterdir() if p.suffix == ".json"]
+        except OSError as error:
+            self.problems.append(f"{self.metrics_folder} can't be read: {error}")
+            return []
+        return sorted(found, key=lambda path: path.stem)
 
     def _read_log(self, path: Path) -> TrainingLog | None:
         if not (path / FILE_NAME).exists():

@@ -9,7 +9,7 @@ from spacy.training import Example
 from ..outputs import get_translation
 from ..visualize import get_attention_maps
 from ..visualize.figure import new_figure
-from ..visualize.html import render_table
+from ..visualize.html import describe_map, render_table
 from .blocks import Block, Group, Heading, Marked, Picture, Table, Text
 from .inputs import Inputs, Run
 
@@ -39,18 +39,22 @@ def build(inputs: Inputs) -> list[Block]:
 def _side_by_side(members: Sequence[tuple[Run, str]]) -> list[Block]:
     names = ", ".join(run.name for run, _ in members)
     blocks: list[Block] = [Heading(f"Side by side: {names}" if len(members) > 1 else names)]
-    try:
-        examples = _spread(members[0][0].dev_examples(_READ), _SENTENCES)
-        texts = [example.reference.text for example in examples]
-        written = [[doc._.translation for doc in run.nlp.pipe(texts)] for run, _ in members]
-    except (ValueError, OSError) as error:
-        return [*blocks, Text(f"The sentences can't be translated: {error}", absent=True)]
-    for number, example in enumerate(examples):
+    examples: list[Example] = []
+    written: dict[str, list[str]] = {}
+    for run, _ in members:  # one that can't be used leaves the others as they are
+        try:
+            examples = examples or _spread(run.dev_examples(_READ), _SENTENCES)
+            docs = run.nlp.pipe([example.reference.text for example in examples])
+            written[run.name] = [doc._.translation for doc in docs]
+        except (ValueError, OSError) as error:
+            text = f"The sentences can't be translated by {run.name}: {error}"
+            blocks.append(Text(text, absent=True))
+    for number, example in enumerate(examples if written else []):
         gold = get_translation(example.reference)
-        rows: list[tuple[str, Any]] = [("source", texts[number]), ("reference", gold)]
-        for (run, _), translations in zip(members, written, strict=True):
+        rows: list[tuple[str, Any]] = [("source", example.reference.text), ("reference", gold)]
+        for name, translations in written.items():
             same = translations[number] == gold
-            rows.append((run.name + (" (as the reference)" if same else ""), translations[number]))
+            rows.append((name + (" (as the reference)" if same else ""), translations[number]))
         blocks.append(Table([], rows))
     return blocks
 
@@ -120,7 +124,10 @@ def _attention(run: Run, name: str) -> list[Block]:
     if run.config["components"][name]["model"].get("attention") == "none":
         text = "It has no attention: all it knows of a sentence is the last state of its encoder."
         return [*blocks, Text(text)]
-    pipe: Any = run.nlp.get_pipe(name)
+    try:
+        pipe: Any = run.nlp.get_pipe(name)
+    except (ValueError, OSError) as error:
+        return [*blocks, Text(f"There is nothing to show: {error}", absent=True)]
     kept = pipe.attention
     pipe.attention = True
     try:
@@ -140,9 +147,5 @@ def _attention(run: Run, name: str) -> list[Block]:
 
 def _render(doc: Doc) -> Marked:
     (best, *_) = get_attention_maps(doc)
-    looked = [
-        f"{word} at {best.source[int(row.argmax())]}"
-        for word, row in zip(best.target, best.weights, strict=True)
-    ]
-    plain = f"{doc.text} -> {best.title}: {', '.join(looked)}"
+    plain = f"{doc.text} -> {describe_map(best)}"
     return Marked(f'<div class="seqgen">{render_table(best)}</div>', plain)

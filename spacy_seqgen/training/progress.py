@@ -17,7 +17,7 @@ from .log import FILE_NAME, LogWriter, memory_use
 from .logger import LogStep, SetupLogger
 
 _SHORT = {"characters": "chars/s", "tokens": "tokens/s"}
-_BAR = "{percentage:3.0f}% |{bar:24}| {desc}"
+_BAR = "{percentage:3.0f}% |{bar:5}| {desc}"  # with what it says, 80 columns at the most
 
 
 def create_progress_logger(
@@ -118,9 +118,9 @@ class _Watch:
         speed, unit = self._speed(self.words)
         left = self._seconds_left()
         parts = [
-            f"update {self.step:,}",
+            f"#{self.step:,}",  # as the column of the rows
             f"loss {sum(self.losses) / len(self.losses):.4f}" if self.losses else "",
-            f"{speed:,.0f} {unit}/s" if speed else "",
+            f"{speed:,.0f} {_SHORT[unit]}" if speed else "",
             f"{_clock(left)} left" if left is not None else "",
             f"best {self.best}",
         ]
@@ -131,9 +131,8 @@ class _Watch:
         seen = info["checkpoints"]
         before = [step for _, step in seen if step < info["step"]] or [-1]
         updates = max(info["step"] - max(before[-1], self.evaluated), 1)
-        finite = [(float(score), -step) for score, step in seen if _is_number(score)]
-        best, step = max(finite, default=(None, 0))
-        self.best = "none" if best is None else f"{best:.4f} at {-step:,}"
+        best = max((float(score) for score, _ in seen if _is_number(score)), default=None)
+        self.best = "none" if best is None else f"{best:.4f}"
         speed, unit = self._speed(info["words"], evaluated=True)
         losses = {name: float(info["losses"].get(name, 0.0)) for name in self.pipes}
         return {

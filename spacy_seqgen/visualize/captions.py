@@ -74,7 +74,8 @@ def render_caption(doc: Doc, *, side: int = 160) -> str:
     assert caption.attention is not None
     parts = [_figure(image, caption.text)]
     for token, weights in zip(caption.tokens, caption.attention, strict=True):
-        parts.append(_figure(overlay(image, weights), token))
+        where = f"{token}: it looked at the {_name_place(weights)}"
+        parts.append(_figure(overlay(image, weights), token, where))
     return f'<div class="seqgen-captions"><div>{"".join(parts)}</div></div>'
 
 
@@ -96,7 +97,7 @@ def render_sheet(rows: list[tuple[Doc, list[str]]], *, side: int = 96) -> str:
         title = html.escape(doc.text)
         try:
             source = _source(show_picture(doc, side))
-            shown = f'<img alt="" title="{title}" style="margin: auto" src="{source}">'
+            shown = f'<img alt="{title}" title="{title}" style="margin: auto" src="{source}">'
         except PictureError as error:  # gone since it was captioned
             shown = f'<small title="{title}">{html.escape(str(error))}</small>'
         label = f'<span class="{mark}">{html.escape(text)}</span>{note}'
@@ -154,11 +155,25 @@ def _best(doc: Doc) -> Caption:
     )
 
 
-def _figure(image: Any, label: str) -> str:
-    text = html.escape(label)
+def _name_place(weights: np.ndarray) -> str:
+    """Where in the picture the middle of some weights, shape (rows, columns), is, in words."""
+    total = max(float(weights.sum(dtype=np.float64)), 1e-9)
+    words = []
+    for axis, names in ((0, ("top", "", "bottom")), (1, ("left", "", "right"))):
+        shares = weights.sum(1 - axis, dtype=np.float64) / total
+        middle = float(shares @ (np.arange(len(shares)) + 0.5)) / len(shares)
+        words.append(names[min(int(middle * 3), 2)])
+    return " ".join(filter(None, words)) or "middle"
+
+
+def _figure(image: Any, label: str, description: str = "") -> str:
+    """
+    description (str): What is to be seen, for those who can't; by default the label.
+    """
+    alternative = html.escape(description or label)
     return (
-        f'<figure style="width: {image.width}px"><img alt="{text}" src="{_source(image)}">'
-        f"<figcaption>{text}</figcaption></figure>"
+        f'<figure style="width: {image.width}px"><img alt="{alternative}" src="{_source(image)}">'
+        f"<figcaption>{html.escape(label)}</figcaption></figure>"
     )
 
 

@@ -134,6 +134,7 @@ def _render_maps(doc: Doc) -> str:
 def render_table(item: AttentionMap) -> str:
     """The table alone, to be put into a page that has `STYLE`, inside of class "seqgen"."""
     source = [html.escape(token) for token in item.source]
+    label = html.escape(describe_map(item))
     head = "".join(f"<th>{token}</th>" for token in source)
     rows = []
     for token, weights in zip(map(html.escape, item.target), item.weights, strict=True):
@@ -143,7 +144,20 @@ def render_table(item: AttentionMap) -> str:
             for other, weight in zip(source, weights.tolist(), strict=True)
         )
         rows.append(f"<tr><th>{token}</th>{cells}</tr>")
-    return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return (
+        f'<table aria-label="{label}"><thead><tr><th></th>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def describe_map(item: AttentionMap) -> str:
+    """Where each token of a translation looked most, in words."""
+    looked = (
+        f"{word} at {item.source[int(row.argmax())]}"
+        for word, row in zip(item.target, item.weights, strict=True)
+        if len(row)
+    )
+    return f"{item.title}: {', '.join(looked)}"
 
 
 # Style sheet, title of a page, and what shows a Doc.

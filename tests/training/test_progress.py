@@ -65,9 +65,12 @@ def test_a_bar_on_a_terminal(make_watched, tmp_path, monkeypatch):
     run(config, tmp_path / "out", stdout=io.StringIO(), stderr=err)
     shown = err.getvalue()
     assert re.search(
-        r"\| update [1-9], loss \d\.\d{4}, [\d,]+ characters/s, \d+:\d\d left, best 0\.\d{4} at 0",
+        r"\| #[1-9], loss \d\.\d{4}, [\d,]+ chars/s, \d+:\d\d left, best 0\.\d{4}",
         shown,
     )
+    # All of it on a terminal of the usual width, late in a long training too.
+    said = "#130,138, loss 1.4536, 150,565 chars/s, 11:23:51 left, best 0.2367"
+    assert len(progress._BAR.format(percentage=100, bar="=" * 5, desc=said)) <= 82
     quiet = Terminal()
     config = make_watched({**LOGGER, "progress_bar": False}, training__max_steps=12)
     run(config, tmp_path / "quiet", stdout=io.StringIO(), stderr=quiet)

@@ -6,7 +6,7 @@ from PIL import Image
 from spacy_seqgen.captions import Caption, set_captions
 from spacy_seqgen.outputs import install_extensions
 from spacy_seqgen.visualize import render, save_caption
-from spacy_seqgen.visualize.captions import draw_caption, overlay, render_sheet
+from spacy_seqgen.visualize.captions import _name_place, draw_caption, overlay, render_sheet
 
 
 def make_doc(attention=True, image=None):
@@ -34,6 +34,17 @@ def test_a_picture_for_each_word():
     assert page.count("<img ") == 3
     assert "&lt;b&gt;" in page and "<b>" not in page and "<i>" not in page
     assert "<script" not in page
+    assert 'alt="a: it looked at the top right"' in page
+    assert 'alt="&lt;b&gt;: it looked at the bottom left"' in page
+
+
+@pytest.mark.parametrize(
+    "weights,expected",
+    [([[1, 1], [1, 1]], "middle"), ([[0, 0, 0], [0, 1, 0], [0, 1, 0]], "bottom"),
+     ([[0, 0, 1]], "right"), ([[0.0]], "top left"), ([[1e-7]], "middle")],
+)  # fmt: skip
+def test_places_have_names(weights, expected):
+    assert _name_place(np.array(weights, dtype=np.float16)) == expected
 
 
 def test_figure(tmp_path):

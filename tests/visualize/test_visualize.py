@@ -74,7 +74,7 @@ def test_jupyter(doc, monkeypatch):
     display = type("display", (), {"HTML": str, "display": shown.append})
     monkeypatch.setitem(__import__("sys").modules, "IPython.display", display)
     assert render(doc, jupyter=True) is None
-    assert "<table>" in shown[0]
+    assert "<table aria-label=" in shown[0]
 
 
 def test_served_pages(doc, capsys):
@@ -95,7 +95,7 @@ def test_served_pages(doc, capsys):
         assert started.wait(10)
         url = f"http://127.0.0.1:{servers[0].server_port}"
         with urllib.request.urlopen(url, timeout=10) as answer:
-            assert "<table>" in answer.read().decode("utf8")
+            assert "<table aria-label=" in answer.read().decode("utf8")
         thread.join(10)
     finally:
         html.HTTPServer = original
@@ -131,7 +131,7 @@ def test_long_docs_have_a_table_for_each_sentence():
     blocks = tuple((first, np.ones((2, 3), np.float16) / 3) for first in range(0, 3000, 3))
     set_translations(doc, [Translation("y " * 2000, ("y",) * 2000, -1.0, (), "end", blocks)])
     page = render(doc, jupyter=False)
-    assert page.count("<table>") == 1000
+    assert page.count("<table aria-label=") == 1000
     assert page.count("<td ") == 6000
     assert page.count("<input") == 1
     with pytest.raises(ValueError, match="room for 200 tokens, and here are 3000"):
