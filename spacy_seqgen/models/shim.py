@@ -213,9 +213,9 @@ class DescribedShim(TorchShim):
             with torch.random.fork_rng(devices=[]):
                 self.put(self.make(description), description)
             _ = self.pieces
-        except ImportError as error:
-            raise ValueError(f"{self.name} can't be made: {error}") from error
         except Exception as error:  # of any kind: the description goes into many libraries
+            if isinstance(error, ImportError) or isinstance(error.__cause__, ImportError):
+                raise ValueError(f"{self.name} can't be made: {error}") from error
             raise ValueError(
                 f"{self.name} can't be made from what was saved with its weights: "
                 f"{_reason(error)}. The file is damaged, or of another version: copy or train "

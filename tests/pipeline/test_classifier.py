@@ -4,6 +4,7 @@ import copy
 import json
 import pickle
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -529,3 +530,12 @@ def test_dropout_of_the_encoder_from_the_first_update_on(folder):
     nlp = make_classifier(folder, steps=1)
     net = nlp.get_pipe("textcat").model.shims[0].net
     assert all(part.training for part in net.modules())
+
+
+def test_a_pipeline_without_transformers_says_what_to_install(tmp_path, monkeypatch):
+    """And not that its file is damaged."""
+    make_classifier(make_folder(tmp_path / "encoder")).to_disk(tmp_path / "nlp")
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ValueError, match="need transformers: pip install") as caught:
+        spacy.load(tmp_path / "nlp")
+    assert "damaged" not in str(caught.value)
