@@ -68,7 +68,7 @@ def install(folder):
     (folder / "my_package.py").write_text("\n".join(definitions(PAGE)), encoding="utf8")
     setup = configparser.ConfigParser()
     setup.optionxform = str
-    (text,) = blocks(PAGE, "text")
+    (text,) = (block for block in blocks(PAGE, "ini") if "entry_points" in block)
     setup.read_string(text)
     info = folder / "my_package-1.0.dist-info"
     info.mkdir()
