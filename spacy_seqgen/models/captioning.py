@@ -111,7 +111,7 @@ def build_attentive_captioner(
         predict that are the true ones in training, or a schedule of it.
     dropout (float | None): Dropout on embeddings, between layers and before the softmax.
         None takes the rate from `[training] dropout`.
-    precision (str): "fp32", "bf16", or "auto": bf16 where the device computes it.
+    precision (str): "fp32", "bf16", or "auto": bf16 where it is the faster.
     predict_precision (str): The same of predictions: in bf16 pictures are read in less time, and
         captions may depend on which pictures are read together. What is written is computed in
         fp32 all the same.

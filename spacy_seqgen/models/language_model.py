@@ -57,7 +57,7 @@ def build_recurrent_lm(
     carry_state (bool): Begin each window of a text where the one before ended
         (truncated back-propagation through time). Needs a batcher that keeps windows
         of a text in order: `spacy-seqgen.text_streams.v1`.
-    precision (str): "fp32", "bf16", or "auto": bf16 where the device computes it.
+    precision (str): "fp32", "bf16", or "auto": bf16 where it is the faster.
     RETURNS (Model[LanguageBatch, Any]): In training: the negative log-likelihood of each
         row, in nats, and the new state. Otherwise: a `Reading`.
     """

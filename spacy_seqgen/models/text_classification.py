@@ -104,8 +104,8 @@ def build_transformer_textcat(
     dropout (float | None): Before the classes; None takes `[training] dropout`.
     label_smoothing (float): Share of the truth that is spread over all classes.
     class_weights (list[float] | None): Weight of each class, in the order of the labels.
-    precision (str): What training computes in: "fp32", "bf16", or "auto": bf16 where the
-        device computes it.
+    precision (str): What training computes in: "fp32", "bf16", or "auto": bf16 where it is
+        the faster.
     predict_precision (str): The same of predictions. In bf16 they depend a little on
         which texts are computed together. Quantized classifiers compute in fp32.
     nO (int | None): Number of classes; set by the component.

@@ -48,7 +48,7 @@ def build_transformer_seq2seq(
     teacher_forcing (float | Iterator[float]): As for `RecurrentSeq2Seq.v1`.
     dropout (float | None): Dropout on embeddings and after each sub-layer, as in
         section 5.4 of the paper. None takes the rate from `[training] dropout`.
-    precision (str): "fp32", "bf16", or "auto": bf16 where the device computes it.
+    precision (str): "fp32", "bf16", or "auto": bf16 where it is the faster.
     RETURNS (Model[PairBatch, Any]): In training: loss and negative log-likelihood of each
         row, in nats.
     """

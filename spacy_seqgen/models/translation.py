@@ -109,7 +109,7 @@ def build_recurrent_seq2seq(
         https://arxiv.org/abs/1906.07651).
     dropout (float | None): Dropout on embeddings, between layers and before the softmax.
         None takes the rate from `[training] dropout`.
-    precision (str): "fp32", "bf16", or "auto": bf16 where the device computes it.
+    precision (str): "fp32", "bf16", or "auto": bf16 where it is the faster.
     RETURNS (Model[PairBatch, Any]): In training: loss and negative log-likelihood of each
         row, in nats.
     """

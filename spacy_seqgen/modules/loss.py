@@ -109,7 +109,8 @@ def _compute(
     loss, nll = (logits.new_empty(len(logits), dtype=precision) for _ in range(2))
     spread = smoothing / logits.shape[1]
     for rows in _parts(logits):
-        part, true = logits[rows].to(precision, copy=True), targets[rows, None]
+        # Where they are of this precision already, and nobody needs them, in their own place.
+        part, true = logits[rows].to(precision, copy=logits is not gradient), targets[rows, None]
         chosen = part.gather(1, true)[:, 0]
         mean = part.mean(1) if smoothing else chosen
         highest = part.amax(1, keepdim=True)
@@ -119,7 +120,9 @@ def _compute(
         nll[rows] = log_sum - chosen
         loss[rows] = log_sum - torch.lerp(chosen, mean, smoothing)
         part.div_(sums).sub_(spread)
-        gradient[rows] = part.scatter_add_(1, true, part.new_full(true.shape, smoothing - 1))
+        part.scatter_add_(1, true, part.new_full(true.shape, smoothing - 1))
+        if part.data_ptr() != gradient[rows].data_ptr():
+            gradient[rows] = part
     return loss, nll
 
 

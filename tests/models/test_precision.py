@@ -6,6 +6,7 @@ from spacy_seqgen.models.precision import (
     check_precision,
     computing_in,
     full_precision,
+    prefers_bf16,
     resolve_precision,
     supports_bf16,
 )
@@ -23,17 +24,20 @@ def test_unknown_precision():
 
 
 @pytest.mark.parametrize(
-    "setting,native,expected",
+    "setting,native,faster,expected",
     [
-        ("fp32", True, None),
-        ("auto", True, torch.bfloat16),
-        ("bf16", True, torch.bfloat16),
-        ("fp32", False, None),
-        ("auto", False, None),
+        ("fp32", True, True, None),
+        ("auto", True, True, torch.bfloat16),
+        ("auto", True, False, None),
+        ("bf16", True, True, torch.bfloat16),
+        ("bf16", True, False, torch.bfloat16),
+        ("fp32", False, False, None),
+        ("auto", False, False, None),
     ],
 )
-def test_autocast_is_on_inside_and_restored(monkeypatch, setting, native, expected):
+def test_autocast_is_on_inside_and_restored(monkeypatch, setting, native, faster, expected):
     monkeypatch.setattr(precision, "supports_bf16", lambda device: native)
+    monkeypatch.setattr(precision, "prefers_bf16", lambda device: faster)
     assert autocast_dtype() is None
     resolved = resolve_precision(setting, CPU)
     with computing_in(resolved, CPU):
@@ -60,3 +64,22 @@ def test_full_precision_inside_autocast():
 def test_supports_bf16_answers():
     assert supports_bf16(CPU) in (True, False)
     assert supports_bf16(torch.device("meta")) is False
+
+
+@pytest.mark.parametrize(
+    "native,known,expected",
+    [
+        (True, {"cpu_name": "Intel Xeon", "amx_bf16": False}, False),
+        (True, {"cpu_name": "Intel Xeon", "amx_bf16": True}, True),
+        (True, {"cpu_name": "AMD EPYC", "amx_bf16": False}, True),
+        (True, {}, True),
+        (False, {"cpu_name": "AMD EPYC"}, False),
+    ],
+)
+def test_bf16_is_preferred_where_it_is_no_slower(monkeypatch, native, known, expected):
+    monkeypatch.setattr(precision, "supports_bf16", lambda device: native)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    assert prefers_bf16(CPU) is expected
+    assert prefers_bf16(torch.device("cuda")) is native
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert prefers_bf16(CPU) is native
