@@ -3,6 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -35,7 +36,7 @@ def prefers_bf16(device: torch.device) -> bool:
     if device.type != "cpu" or not supports_bf16(device):
         return supports_bf16(device)
     # Newer versions of PyTorch name the processor.
-    known = getattr(torch.cpu, "get_capabilities", dict)()
+    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return "intel" not in known.get("cpu_name", "").lower() or known.get("amx_bf16", False)
 
 
