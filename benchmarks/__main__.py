@@ -18,7 +18,7 @@ def main(
     name: Annotated[str, typer.Argument(help=f"What to measure: {', '.join(NAMES)}")],
     json: Annotated[Path | None, typer.Option(help="Write the rows as JSON")] = None,
     page: Annotated[
-        Path | None, typer.Option(help="Write the rows into this page: docs/measured.md")
+        Path | None, typer.Option(help="Write the rows into this page: docs/benchmarks.md")
     ] = None,
     peers: Annotated[bool, typer.Option("--peers", help="Measure other packages too")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Rough, within a minute")] = False,

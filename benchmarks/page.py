@@ -1,4 +1,4 @@
-"""A page of what was measured: docs/measured.md."""
+"""A page of what was measured: docs/benchmarks.md."""
 
 import re
 import shlex
@@ -10,9 +10,9 @@ from spacy_seqgen.training.log import describe_run
 from .harness import Row, show_number
 
 _TOP = (
-    "# Measured\n\nWhat `python -m benchmarks NAME --page docs/measured.md` measured last:\n"
+    "# Benchmarks\n\nWhat `python -m benchmarks NAME --page docs/benchmarks.md` measured last:\n"
     "each run writes its rows, and leaves the others as they are. What the rows mean, and what\n"
-    "else was seen, is on the page [benchmarks](benchmarks.md).\n"
+    "else was seen, is on the page [experiments](experiments.md).\n"
 )
 _HEADER = (
     "| What | Ours | Other | Ratio | Bar | Reached | Unit | Spread | Peer | Measured |\n"

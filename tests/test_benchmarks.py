@@ -196,7 +196,7 @@ def test_quick_benchmark(tmp_path):
 
 
 def test_the_page_keeps_what_was_not_measured_again(tmp_path):
-    path = tmp_path / "measured.md"
+    path = tmp_path / "benchmarks.md"
     first = [Row("decoding | a", 2.0, 1.0, 2.0, 1.5, True, "x/s", 0.1), Row("memory", 300.0)]
     update_page(path, "translator", first, ["translator", "--page", str(path)])
     update_page(path, "textcat", [Row("speed", 1.0)], ["textcat"])

@@ -18,7 +18,7 @@ def keep_freed_memory() -> bool:
 
     By default it gives large blocks back to the system at once, which clears every page
     when they are asked for again. For an LSTM of some size, whose blocks are tens of MB,
-    that is a seventh of the training time (docs/benchmarks.md). A setting for the whole
+    that is a seventh of the training time (docs/experiments.md). A setting for the whole
     process: for a command, not for a library.
 
     RETURNS (bool): Whether it was done: with glibc only, and not where the environment
