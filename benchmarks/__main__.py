@@ -11,7 +11,7 @@ from wasabi import msg
 from .harness import Row, print_table
 from .page import update_page
 
-NAMES = ("char-lm", "translator", "textcat", "captioner")
+NAMES = ("char-lm", "translator", "textcat", "captioner", "quality")
 
 
 def main(
@@ -41,9 +41,13 @@ def main(
     glove: Annotated[
         Path | None, typer.Option(help="Word vectors of 50 values, for textcat: glove.6B.50d.txt")
     ] = None,
+    metrics: Annotated[
+        Path, typer.Option(help="Folder of the workflows' scores, for quality")
+    ] = Path("metrics"),
 ) -> None:
     """
-    Measure speed and quality against plain PyTorch, written as well as we can.
+    Measure speed and quality against plain PyTorch, written as well as we can; or, with
+    quality, collect what the project's workflows have reached.
 
     Both sides run in turn in one process, on one thread unless a row says otherwise; the
     table has the medians of five rounds. Without --quick, models are trained to the end,
@@ -68,6 +72,8 @@ def main(
         from .captioner import Benchmark as CaptionerBenchmark
 
         rows = CaptionerBenchmark(quick=quick, only=only).run()
+    elif name == "quality":
+        rows = _quality(metrics, only)
     else:
         rows = _char_lm(text, quick=quick, peers=peers, only=only)
     print_table(rows, "Keras" if name == "char-lm" else "Peer")
@@ -77,6 +83,22 @@ def main(
     if page:
         update_page(page, name, rows, sys.argv[1:])
         msg.good(f"Wrote {len(rows)} rows into {page}")
+
+
+def _quality(folder: Path, only: str) -> list[Row]:
+    from .quality import measure_quality
+
+    try:
+        rows = measure_quality(folder, only)
+    except ValueError as error:
+        msg.fail(str(error), exits=1)
+    if not rows:
+        msg.fail(
+            f"There are no scores in {folder}",
+            "Workflows write them: python -m spacy project run phrasebook",
+            exits=1,
+        )
+    return rows
 
 
 def _char_lm(text: Path, **options: Any) -> list[Row]:

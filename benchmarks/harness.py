@@ -10,8 +10,8 @@ from wasabi import msg
 
 ROUNDS = 5
 NO_BF16 = (
-    "this CPU has no bfloat16 arithmetic, so the default precision is fp32 here and the bar can't "
-    "be met: it is for CPUs with AVX512-BF16 or AMX"
+    "this CPU is no faster in bfloat16, so the default precision is fp32 here and the bar can't "
+    "be met: it is for CPUs with AMX, or AMD's with AVX512-BF16"
 )
 
 

@@ -2,11 +2,16 @@
 
 import importlib.util
 import os
+import re
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+import srsly
 import torch
+import typer
+from typer.testing import CliRunner
 
 from spacy_seqgen.models.shim import get_shim
 from spacy_seqgen.vocabularies import BOS, EOS, PAD
@@ -17,6 +22,7 @@ from .pipeline.test_translator import make_nlp as make_translator
 
 pytest.importorskip("benchmarks", reason="not in an installed package")
 
+from benchmarks.__main__ import main
 from benchmarks.harness import Row
 from benchmarks.joeynmt_peer import Peer, PeerError, make_config
 from benchmarks.memory import peak_memory
@@ -24,6 +30,7 @@ from benchmarks.page import read_page, update_page
 from benchmarks.plain_beam import beam_search
 from benchmarks.plain_classifier import BATCH, HandLoop
 from benchmarks.plain_translator import AttentionAfter, AttentionInside, Training, pad
+from benchmarks.quality import GOALS, measure_quality
 from benchmarks.textcat import Benchmark as TextcatBenchmark
 from benchmarks.translator import Benchmark, copy_weights
 
@@ -212,3 +219,49 @@ def test_the_page_keeps_what_was_not_measured_again(tmp_path):
     assert "`python -m benchmarks translator --only 'decoding a'` |" in text
     assert str(tmp_path) not in text
     assert list(read_page(text)) == ["captioner", "textcat", "translator"]
+
+
+def test_quality_is_what_workflows_wrote(tmp_path):
+    texts = {"topics": 2.25, "shakespeare_dev": 2.1}
+    for name, bits in texts.items():
+        srsly.write_json(tmp_path / f"{name}.json", {"text_generator": {"bits_per_char": bits}})
+    for name, share in (("phrasebook", 0.96), ("phrasebook-plain", 0.5)):
+        lengths = {"6-10": {"bleu": share, "sentences": 3}}
+        scores = {"exact_match": share, "bleu_by_length": lengths}
+        srsly.write_json(tmp_path / f"{name}.json", {"translator": scores})
+    rows = {row.what: (row.ours, row.ok, row.bar) for row in measure_quality(tmp_path, "")}
+    assert rows == {
+        "Python's documentation, last tenth (topics.json)": (2.25, False, 2.2),
+        "tiny shakespeare, next 5 % (shakespeare_dev.json)": (2.1, None, None),
+        "phrasebook, exact matches (phrasebook.json)": (96.0, True, 95),
+        "the same without attention (phrasebook-plain.json)": (50.0, None, None),
+        "phrasebook, sources of 6 to 10 words, against no attention": (96.0, True, None),
+    }
+    assert [row.what for row in measure_quality(tmp_path, "topics")] == list(rows)[:1]
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", ""])
+def test_quality_of_a_file_without_scores(text, tmp_path):
+    app = typer.Typer()
+    app.command()(main)
+    result = CliRunner().invoke(app, ["quality", "--metrics", str(tmp_path)])
+    assert result.exit_code == 1 and "There are no scores in" in result.output
+    (tmp_path / "topics.json").write_text(text, encoding="utf8")
+    result = CliRunner().invoke(app, ["quality", "--metrics", str(tmp_path)])
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+    assert "topics.json" in result.output.replace("\n", "")
+
+
+def test_goals_are_of_the_project():
+    """Each is a figure of a file that a command of its workflow writes."""
+    project = srsly.read_yaml(Path(__file__).parents[1] / "project.yml")
+    commands = {command["name"]: command for command in project["commands"]}
+    for goal in GOALS:
+        outputs = [
+            Path(output).stem
+            for name in project["workflows"][goal.workflow]
+            for output in commands[name].get("outputs", ())
+            if output.startswith("metrics/")
+        ]
+        patterns = [re.sub(r"\$\{vars\.\w+\}", "*", output) for output in outputs]
+        assert any(fnmatch(goal.file, pattern) for pattern in patterns), goal
