@@ -12,7 +12,8 @@ from .harness import Row, show_number
 _TOP = (
     "# Benchmarks\n\nWhat `python -m benchmarks NAME --page docs/benchmarks.md` measured last:\n"
     "each run writes its rows, and leaves the others as they are. What the rows mean, and what\n"
-    "else was seen, is on the page [experiments](experiments.md).\n"
+    "else was seen, is on the page [experiments](experiments.md). A ratio is the median of those\n"
+    "of all rounds: where the machine's speed varied, it is not that of the medians beside it.\n"
 )
 _HEADER = (
     "| What | Ours | Other | Ratio | Bar | Reached | Unit | Spread | Peer | Measured |\n"
@@ -59,7 +60,10 @@ def _without_places(arguments: Sequence[str]) -> list[str]:
         if word in ("--page", "--json"):
             next(words, None)
         elif not word.startswith(("--page=", "--json=")):
-            shown.append(Path(word).name if Path(word).is_absolute() else word)
+            path = Path(word)
+            # An interpreter is that of an environment, whose name tells it from others.
+            kept = path.parts[-3:] if path.parent.name == "bin" else path.parts[-1:]
+            shown.append("/".join(kept) if path.is_absolute() else word)
     return shown
 
 

@@ -3,7 +3,9 @@
 python scripts/clean.py
 """
 
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -35,11 +37,16 @@ def main(root: Path = Path()) -> None:
     """Other files and folders stay as they are."""
     found = [path for pattern in MADE for path in sorted(root.glob(pattern))]
     for path in found:
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
-            path.unlink(missing_ok=True)
-    msg.good(f"Removed {', '.join(map(str, found)) or 'nothing'}")
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+    left = [path for path in found if os.path.lexists(path)]
+    removed = [path for path in found if path not in left]
+    msg.good(f"Removed {', '.join(map(str, removed)) or 'nothing'}")
+    if left:
+        msg.fail(f"Can't remove {', '.join(map(str, left))}", exits=1)
 
 
 if __name__ == "__main__":

@@ -36,9 +36,13 @@ def main(
     project: Annotated[Path, typer.Option(help="The file that lists them")] = Path("project.yml"),
 ) -> None:
     """Download assets, unless they are in place."""
-    assets = []
+    try:
+        listed = srsly.read_yaml(project)["assets"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg.fail(f"{project} lists no assets: {type(error).__name__}: {error}", exits=1)
+    assets: list[dict[str, Any]] = []
     for name in wanted:
-        found = [a for a in srsly.read_yaml(project)["assets"] if _is_meant(a["dest"], name)]
+        found = [a for a in listed if _is_meant(a["dest"], name)]
         if not found:
             msg.fail(f"{project} lists no asset {name}", exits=1)
         assets += [asset for asset in found if asset not in assets]

@@ -41,10 +41,21 @@ def main(
 ) -> None:
     """ASSETS has the packages of the four styles; FOLDER is made. HELD_OUT is the style of
     the test, LANGUAGE one of en, fr, de and es, SIZE that of the pictures in pixels."""
-    if held_out not in STYLES:
-        msg.fail(f"--held-out must be one of {', '.join(STYLES)}, got {held_out}", exits=1)
+    for name, value, known in (
+        ("held-out", held_out, list(STYLES)),
+        ("language", language, ["en", "fr", "de", "es"]),
+    ):
+        if value not in known:
+            msg.fail(f"--{name} must be one of {', '.join(known)}, got {value}", exits=1)
     try:
         write_corpus(assets, folder, held_out, language, size, seed)
+    except ImportError as error:
+        msg.fail(
+            f"Can't draw emoji: {error}. Install what is needed: pip install '.[emoji]'", exits=1
+        )
+    except (tarfile.TarError, EOFError, ValueError, KeyError) as error:
+        wrong = f"{type(error).__name__}: {error}"
+        msg.fail(f"The drawings in {assets} can't be read ({wrong}): fetch them anew", exits=1)
     except OSError as error:
         at = error.filename or folder
         msg.fail(f"Can't make {folder}: {at}: {error.strerror or error}", exits=1)

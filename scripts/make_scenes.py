@@ -65,7 +65,7 @@ def make_scenes(
 ) -> Iterator[tuple[Image.Image, dict[str, Any]]]:
     """Pictures, and what is known of each. None is like one of those `seen`, to which they are
     added."""
-    while number:
+    while number > 0:
         objects = place(rng, choose(rng, held_out))
         scene = frozenset((item.size, item.color, item.shape, item.box) for item in objects)
         if not objects or scene in seen:

@@ -8,9 +8,9 @@ source that the decoder looked at most one of those it translates?
 
 from pathlib import Path
 
-import spacy
 import srsly
 import typer
+from loading import load_with, reading
 from make_phrasebook import TOKEN
 from phrasebook_words import content_words
 from wasabi import msg
@@ -21,10 +21,14 @@ from spacy_seqgen.parallel import read_pairs
 def main(model: Path, pairs: Path, output: Path | None = None) -> None:
     """PAIRS is a .tsv file of the phrasebook; its alignment is read from the .align file
     beside it. OUTPUT, if given, is a JSON file to add the score to."""
-    nlp = spacy.load(model)
-    nlp.get_pipe("translator").attention = True  # type: ignore[attr-defined]
-    found = list(read_pairs(pairs))
-    alignments = pairs.with_suffix(".align").read_text(encoding="utf8").splitlines()
+    nlp, translator = load_with(model, "translator")
+    translator.attention = True
+    with reading(pairs):
+        found = list(read_pairs(pairs))
+    with reading(pairs.with_suffix(".align")):
+        alignments = pairs.with_suffix(".align").read_text(encoding="utf8").splitlines()
+        if len(alignments) != len(found):
+            raise ValueError(f"{pairs} has {len(found)} pairs, and it has {len(alignments)}")
     docs = nlp.pipe(pair.source for pair in found)
     words = content_words()
     right = total = 0

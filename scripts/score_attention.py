@@ -10,9 +10,9 @@ of the group that the word names?
 from pathlib import Path
 
 import numpy as np
-import spacy
 import srsly
 import typer
+from loading import load_with, reading
 from make_scenes import SIDE
 from scenes_words import find_groups
 from wasabi import msg
@@ -21,9 +21,12 @@ from wasabi import msg
 def main(model: Path, scenes: Path, output: Path | None = None) -> None:
     """SCENES is a .jsonl file of make_scenes.py. OUTPUT, if given, is a JSON file to add the
     score to."""
-    nlp = spacy.load(model)
-    nlp.get_pipe("image_captioner").attention = True  # type: ignore[attr-defined]
-    rows = list(srsly.read_jsonl(scenes))
+    nlp, captioner = load_with(model, "image_captioner")
+    captioner.attention = True
+    with reading(scenes):
+        rows = list(srsly.read_jsonl(scenes))
+        if any(not {"image", "captions", "objects"} <= set(row) for row in rows):
+            raise ValueError("it is not what make_scenes.py writes")
     right = total = captions = chance = 0.0
     for row, doc in zip(rows, nlp.pipe(str(scenes.parent / r["image"]) for r in rows), strict=True):
         caption = doc._.captions[0]

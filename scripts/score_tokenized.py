@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import spacy
 import srsly
 import typer
+from loading import load_with, reading
 from sacrebleu.metrics import BLEU
-from sacremoses import MosesPunctNormalizer, MosesTokenizer
 from tqdm import tqdm
 from wasabi import msg
 
@@ -30,6 +29,8 @@ def tokenized(texts: Sequence[str], lang: str) -> list[str]:
 
     lang (str): Their language, as Moses names it: "de", "fr".
     """
+    from sacremoses import MosesPunctNormalizer, MosesTokenizer
+
     normalizer, tokenizer = MosesPunctNormalizer(lang), MosesTokenizer(lang)
     normal = map(normalizer.normalize, texts)
     return [tokenizer.tokenize(text, return_str=True).lower() for text in normal]
@@ -58,11 +59,16 @@ def main(
 ) -> None:
     """SOURCE and TARGET have a sentence on each line. OUTPUT, if given, is a JSON file to add the
     score to."""
-    pairs = list(read_pairs(source, target))
-    docs = spacy.load(model).pipe(pair.source for pair in pairs)
+    with reading(source):
+        pairs = list(read_pairs(source, target))
+    nlp, _ = load_with(model, "translator")
+    docs = nlp.pipe(pair.source for pair in pairs)
     found = [doc._.translation for doc in tqdm(docs, total=len(pairs), unit=" texts", disable=None)]
     gold = [pair.target for pair in pairs]
-    score, signature = tokenized_bleu(found, gold, lang)
+    try:
+        score, signature = tokenized_bleu(found, gold, lang)
+    except ImportError as error:
+        msg.fail(f"{error}: pip install sacremoses", exits=1)
     lengths = [len(pair.source.split()) for pair in pairs]
     groups = bleu_by_length(make_bleu(), tokenized(found, lang), tokenized(gold, lang), lengths)
     rows = [(n, f"{100 * row['bleu']:.1f}", row["sentences"]) for n, row in groups.items()]

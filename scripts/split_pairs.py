@@ -65,6 +65,8 @@ def main() -> None:
         parser.exit(1, f"Can't read the pairs: {error}\n")
     except OSError as error:
         parser.exit(1, f"Can't write to {arguments.output}: {error.strerror or error}\n")
+    if empty := [part for part, count in counts.items() if not count]:
+        parser.exit(1, f"{arguments.path} has too few pairs: none for {', '.join(empty)}\n")
     shown = ", ".join(f"{count:,} for {part}" for part, count in counts.items())
     print(f"Pairs: {shown}")
 

@@ -208,12 +208,13 @@ def test_the_page_keeps_what_was_not_measured_again(tmp_path):
     update_page(path, "translator", first, ["translator", "--page", str(path)])
     update_page(path, "textcat", [Row("speed", 1.0)], ["textcat"])
     places = ["--json", "rows.json", f"--page={path}", "--model", str(tmp_path / "kept")]
+    places += ["--joeynmt", str(tmp_path / "env" / "bin" / "python")]
     update_page(path, "captioner", [Row("speed", 1.0)], ["captioner", *places])
     again = [Row("decoding | a", 3.0, 1.0, 3.0, 1.5, True, "x/s", 0.1, note="quiet; alone")]
     update_page(path, "translator", again, ["translator", "--only", "decoding a"])
     text = path.read_text()
     assert text.count("\n| memory |") == 1 and text.count("\n| speed |") == 2
-    assert "`python -m benchmarks captioner --model kept` |" in text
+    assert "`python -m benchmarks captioner --model kept --joeynmt env/bin/python` |" in text
     assert text.count("decoding") == 2  # the row, and its command
     assert "| decoding \\| a; quiet; alone | 3 | 1 | 3 | 1.5 | yes | x/s | 10% | - |" in text
     assert "`python -m benchmarks translator --only 'decoding a'` |" in text

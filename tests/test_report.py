@@ -13,7 +13,7 @@ from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
 from spacy_seqgen.cli import app
-from spacy_seqgen.report import SECTIONS, Inputs, make_report, summary
+from spacy_seqgen.report import SECTIONS, Inputs, make_report, samples, summary, translations
 from spacy_seqgen.training.log import FILE_NAME
 
 from .browser import Browser, find_browser
@@ -297,6 +297,62 @@ def test_odd_inputs_leave_the_rest_of_the_report_as_it_is(folder, tmp_path, file
     page = (tmp_path / "out.html").read_text()
     assert page.count("<section") == len(SECTIONS) and page.count("<svg") > 5
     assert "The part 'Summary'" not in page
+
+
+def test_names_are_no_formulas(folder, tmp_path):
+    shutil.copytree(folder.parent, tmp_path / "all")
+    odd = r"_$\frac{$a$$b"
+    shutil.copytree(folder / "seq", tmp_path / "all" / "training" / odd)
+    shutil.copy(folder.parent / "metrics/seq.json", tmp_path / f"all/metrics/{odd}.json")
+    log = tmp_path / "all" / "training" / odd / FILE_NAME
+    text = log.read_text().replace('"losses": {"', '"losses": {"$$')
+    assert "$$" in text and '"scores": ["bleu"]' in text
+    log.write_text(text.replace('"scores": ["bleu"]', '"scores": ["$\\\\frac{$"]'))
+    for name in ("out.html", "out.md"):
+        done = report(tmp_path / "all" / "training", tmp_path / name)
+        assert done.exit_code == 0, done.output
+        page = (tmp_path / name).read_text()
+        assert "can't be" not in html.unescape(page)
+        assert page.count(html.escape(odd) if name == "out.html" else "frac") > 3
+
+
+@pytest.mark.parametrize("ending", ["html", "md"])
+def test_a_figure_that_can_not_be_drawn_leaves_the_others(folder, tmp_path, monkeypatch, ending):
+    draw = samples._draw
+
+    def broken(symbols, weights):
+        figure = draw(symbols, weights)
+        figure.axes[0].set_title("$$")
+        return figure
+
+    monkeypatch.setattr(samples, "_draw", broken)
+    done = report(folder, tmp_path / f"out.{ending}")
+    assert done.exit_code == 0, done.output
+    page = html.unescape((tmp_path / f"out.{ending}").read_text())
+    assert "This can't be drawn: " in page.replace("\\", "")
+    assert page.count("<svg" if ending == "html" else ".png") >= 4
+
+
+def test_all_names_are_in_the_legend():
+    names = ["translator-en-de", "translator_plain-en-de", "translator_transformer-en-de", "_own"]
+    scores = {"6-10": {"bleu": 0.5, "sentences": 2}}
+    figure = translations._draw(["6-10"], dict.fromkeys(names, scores))
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert [text.get_text().strip() for text in legend.get_texts()] == names
+    box, whole = legend.get_window_extent(), figure.bbox
+    assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0
+
+
+def test_huge_figures_are_short(folder, tmp_path):
+    shutil.copytree(folder.parent, tmp_path / "all")
+    log = tmp_path / "all" / "training" / "lm" / FILE_NAME
+    log.write_text(re.sub(r'"(score|best)": [\d.]+', r'"\1": 1e308', log.read_text()))
+    done = report(tmp_path / "all" / "training", tmp_path / "out.html")
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "out.html").read_text()
+    assert "1e+308" in page and "0" * 40 not in page
+    assert "can't be" not in html.unescape(page)
 
 
 def test_a_single_training_finds_its_scores(folder, tmp_path, monkeypatch):

@@ -6,11 +6,12 @@ import pytest
 SCRIPT = Path(__file__).parents[1] / "scripts" / "score_tokenized.py"
 
 
-@pytest.fixture(scope="module")
-def script():
+@pytest.fixture
+def script(monkeypatch):
     if not SCRIPT.exists():
         pytest.skip("the scripts are not beside these tests")
     pytest.importorskip("sacremoses")
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
     spec = importlib.util.spec_from_file_location("score_tokenized", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -29,7 +29,8 @@ def report_cli(
 ) -> None:
     """
     Write a report of trainings: scores, learning curves, samples, surprisal,
-    translations side by side, attention, sizes and versions.
+    translations side by side, attention, what classifiers confuse, captions,
+    sizes and versions.
 
     The HTML is one file that fetches nothing. What is not there, the report says. Example:
 

@@ -3,10 +3,11 @@
 import contextlib
 import warnings
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from ..machine import processor_name
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -35,9 +36,8 @@ def prefers_bf16(device: torch.device) -> bool:
     processors without AMX, or with AMX hidden by a virtual machine, multiply at half the speed."""
     if device.type != "cpu" or not supports_bf16(device):
         return supports_bf16(device)
-    # Newer versions of PyTorch name the processor.
-    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return "intel" not in known.get("cpu_name", "").lower() or known.get("amx_bf16", False)
+    has_amx: bool = getattr(torch.cpu, "_is_amx_tile_supported", bool)()
+    return has_amx or "intel" not in processor_name().lower()
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:

@@ -53,6 +53,7 @@ def _training(run: Run) -> list[tuple[str, Any]]:
             ("begun", str(log.starts[0].get("started"))),
             ("interrupted", f"{len(log.starts) - 1} times"),
             ("processor", str(machine.get("processor"))),
+            *([("GPU", str(machine["gpu"]))] if machine.get("gpu") else []),
             ("cores, threads", f"{machine.get('cores')}, {machine.get('threads')}"),
             *(start["versions"].items()),
         ]

@@ -12,6 +12,8 @@ from ..visualize.page import make_page
 from ..visualize.svg import to_svg
 from .blocks import Block, Group, Heading, Marked, Picture, Sample, Section, Table, Text
 
+_HUGE = 1e12  # in digits, too long for a page
+
 
 def render_html(title: str, sections: Sequence[Section]) -> str:
     """One page that needs nothing but itself."""
@@ -43,7 +45,10 @@ def _to_html(block: Block) -> str:
         case Sample(prompt, text):
             return f'<div class="sample"><b>{html.escape(prompt)}</b>{html.escape(text)}</div>'
         case Picture(figure, description, caption):
-            svg = to_svg(figure, description)
+            try:
+                svg = to_svg(figure, description)
+            except Exception as error:  # of any kind: matplotlib's are not told in advance
+                return _to_html(_undrawn(error))
             return f"<figure>{svg}<figcaption>{html.escape(caption)}</figcaption></figure>"
         case Marked(content, _):
             return content
@@ -54,6 +59,10 @@ def _to_html(block: Block) -> str:
         case Table():
             return _table(block)
     raise TypeError(f"Not a block of a report: {block!r}")
+
+
+def _undrawn(error: Exception) -> Text:
+    return Text(f"This can't be drawn: {type(error).__name__}: {error}.", absent=True)
 
 
 def _table(table: Table) -> str:
@@ -91,8 +100,10 @@ def _shown(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
+        if abs(value) >= _HUGE:
+            return f"{value:.4g}"
         return f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if _is_number(value) else str(value)
 
 
 def render_markdown(title: str, sections: Sequence[Section], path: Path) -> None:
@@ -119,7 +130,12 @@ def render_markdown(title: str, sections: Sequence[Section], path: Path) -> None
                 folder = path.with_name(f"{path.stem}_figures")
                 folder.mkdir(exist_ok=True)
                 pictures.append(f"{len(pictures) + 1}.png")
-                figure.savefig(folder / pictures[-1], dpi=130)
+                try:
+                    figure.savefig(folder / pictures[-1], dpi=130)
+                except OSError:  # of the disk: there is nothing to show without it
+                    raise
+                except Exception as error:
+                    return show(_undrawn(error))
                 place = f"{folder.name}/{pictures[-1]}".replace(" ", "%20")
                 return f"![{_escape(description)}]({place})\n\n{_escape(caption)}"
             case Table(header, rows):

@@ -67,7 +67,7 @@ def _draw(symbols: list[str], weights: list[np.ndarray]) -> Any:
     ):
         axes.bar(range(len(values)), values, color="C0")
         axes.set_title(f"temperature {temperature:g}", fontsize="small")
-        axes.set_xticks(range(len(values)), symbols, fontsize="small")
+        axes.set_xticks(range(len(values)), symbols, fontsize="small", parse_math=False)
         axes.set_ylim(0, 1)
         axes.tick_params(axis="x", length=0)
         axes.spines[["top", "right"]].set_visible(False)

@@ -10,6 +10,7 @@ from ..outputs import get_translation
 from ..visualize import get_attention_maps
 from ..visualize.figure import new_figure
 from ..visualize.html import describe_map, render_table
+from ..visualize.labels import add_legend, plain
 from .blocks import Block, Group, Heading, Marked, Picture, Table, Text
 from .inputs import Inputs, Run
 
@@ -107,15 +108,14 @@ def _draw(groups: Sequence[str], found: dict[str, dict[str, Any]]) -> Any:
     for number, (name, scores) in enumerate(found.items()):
         places = [place + (number - (len(found) - 1) / 2) * width for place in range(len(groups))]
         values = [scores.get(group, {}).get("bleu", 0.0) for group in groups]
-        axes.bar(
-            places, values, width, label=name, color=f"C{number}", hatch=["", "//"][number % 2]
-        )
-    axes.set_xticks(range(len(groups)), groups, fontsize="small")
+        style: dict[str, Any] = {"color": f"C{number}", "hatch": ["", "//"][number % 2]}
+        axes.bar(places, values, width, label=plain(name), **style)
+    axes.set_xticks(range(len(groups)), groups, fontsize="small", parse_math=False)
     axes.set_xlabel("words in the source")
     axes.set_ylabel("BLEU")
     axes.set_ylim(0, 1.05)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside upper left", frameon=False, fontsize="small", ncols=2)
+    add_legend(figure, [axes], columns=1)
     return figure
 
 

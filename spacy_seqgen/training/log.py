@@ -15,6 +15,8 @@ from typing import Any
 import srsly
 from spacy.util import logger
 
+from ..machine import gpu_name, processor_name
+
 FILE_NAME = "training.jsonl"
 _PACKAGES = ("spacy-seqgen", "spacy", "thinc", "torch", "numpy")
 
@@ -155,7 +157,8 @@ def describe_run() -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **{n: version(n) for n in _PACKAGES}},
         "machine": {
             "system": platform.system(),
-            "processor": _processor(),
+            "processor": processor_name(),
+            "gpu": gpu_name(),
             "cores": os.cpu_count(),
             "threads": _threads(),
         },
@@ -176,33 +179,30 @@ def memory_use() -> dict[str, float | None]:
     return dict(zip(("memory", "peak_memory"), sizes.values(), strict=True))
 
 
-def _rows_before(path: Path, step: int) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
+def check_log(path: Path) -> TrainingLog:
+    """What a file has that is to be gone on with.
+
+    RAISES (LogError): If it is no log: it must not be written over.
+    """
     try:
-        log = read_log(path)
+        return read_log(path)
     except LogError as error:
         raise LogError(
             f"The log can't be written to {path}, where there is something else: {error}. Move it "
             "away, or set another --output, or output_file in [training.logger]"
         ) from error
+
+
+def _rows_before(path: Path, step: int) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    log = check_log(path)
     both = [*log.starts, *log.rows]
     return sorted((r for r in both if r["step"] < step), key=lambda r: (r["step"], "score" in r))
 
 
 def _to_line(row: dict[str, Any]) -> str:
     return srsly.json_dumps(row) + "\n"
-
-
-def _processor() -> str:
-    """The name of the processor. Linux has it in a file; Python tells its kind only."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _threads() -> int:

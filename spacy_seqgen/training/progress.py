@@ -13,7 +13,7 @@ from spacy.util import logger as spacy_log
 from tqdm import tqdm
 from wasabi import Printer
 
-from .log import FILE_NAME, LogWriter, memory_use
+from .log import FILE_NAME, LogError, LogWriter, memory_use
 from .logger import LogStep, SetupLogger
 
 _SHORT = {"characters": "chars/s", "tokens": "tokens/s"}
@@ -177,7 +177,7 @@ class _Watch:
         path = Path(info["output_path"]).parent / self.file
         try:
             self.writer.write(path, row)
-        except OSError as error:
+        except (OSError, LogError) as error:
             spacy_log.warning("No row in the log %s at step %d: %s", path, row["step"], error)
 
     def _show(self, values: list[Any]) -> None:

@@ -14,7 +14,8 @@ from ..models.finding import PretrainedError
 from ..textfiles import TextFileError
 from .checkpoint import FILE_NAME, Checkpoint, CheckpointMismatch
 from .data import describe_data
-from .log import LogError
+from .log import FILE_NAME as LOG_NAME
+from .log import LogError, check_log
 from .loop import Interrupted, Trainer
 
 _SPACYS = re.compile(r"\[E\d+\]")  # how its own errors begin, which say what to do
@@ -69,6 +70,7 @@ def run_training(
         )
     if resume and not path.exists():
         msg.info(f"No checkpoint in {output}: beginning")
+    _check_log(config, output)
     msg.info(f"Saving to output directory: {output}")
     msg.divider("Initializing pipeline")
     with show_validation_error(hint_fill=False):
@@ -97,8 +99,6 @@ def run_training(
         return trainer.train(checkpoint)
     except TextFileError as error:  # of the development data
         raise TrainingError("Can't read the data", str(error)) from error
-    except LogError as error:
-        raise TrainingError("Can't write the log", str(error)) from error
     except CheckpointMismatch as error:
         raise TrainingError("Can't resume", str(error)) from error
     except OSError as error:
@@ -111,6 +111,19 @@ def run_training(
         raise KeyboardInterrupt(
             f"Stopped after {stop.step + 1} updates. The same command with --resume goes on."
         ) from stop
+
+
+def _check_log(config: Config, output: Path) -> None:
+    """Before the work begins: the logger itself only warns."""
+    block = config.get("training", {}).get("logger", {})
+    if not str(block.get("@loggers", "")).startswith("spacy-seqgen.progress_logger"):
+        return
+    name = block.get("output_file", LOG_NAME)
+    if isinstance(name, str) and (output / name).exists():
+        try:
+            check_log(output / name)
+        except LogError as error:
+            raise TrainingError("Can't write the log", str(error)) from error
 
 
 def _initialize(config: Config, use_gpu: int) -> Language:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..training.log import TrainingLog
 from .figure import new_figure
+from .labels import add_legend, plain
 from .page import make_page
 from .svg import to_svg
 
@@ -14,8 +15,7 @@ from .svg import to_svg
 _LINES = ["-", "--", ":", "-."]
 _MOST = 1000  # points of a line
 _SIZE = 3.7, 2.6  # inches of each part: as wide as a phone
-_LINE = 0.22  # inches of a line of the legend
-_LONGEST = 36  # characters of a name
+_LARGEST = 1e30  # matplotlib can't draw what is near the limit of a float
 
 
 def draw_curves(logs: Mapping[str, TrainingLog], *, columns: int = 2) -> Any:
@@ -36,44 +36,32 @@ def draw_curves(logs: Mapping[str, TrainingLog], *, columns: int = 2) -> Any:
     for number, (name, log) in enumerate(logs.items()):
         evaluations = _thin(log.rows)
         steps = [row["step"] for row in evaluations]
-        name = _plain(name)
+        name = plain(name)
         style: dict[str, Any] = {"color": f"C{number}", "linestyle": _LINES[number % len(_LINES)],
                                  "marker": ".", "markersize": 4}  # fmt: skip
         for pipe in pipes:
             # The first evaluation is after one update: its loss is that of random weights.
-            points = [(r["step"], r["losses"][pipe]) for r in evaluations if pipe in r["losses"]]
+            points = [
+                (r["step"], _drawn(r["losses"][pipe])) for r in evaluations if pipe in r["losses"]
+            ]
             if points:
-                label = f"{name}, {pipe}" if len(pipes) > 1 else name
+                label = f"{name}, {plain(pipe)}" if len(pipes) > 1 else name
                 loss_axes.plot(*zip(*points, strict=True), label=label, **style)
-        score_axes.plot(steps, [_score(row) for row in evaluations], label=name, **style)
+        score_axes.plot(steps, [_drawn(row["score"]) for row in evaluations], label=name, **style)
     loss_axes.set_ylabel("loss, mean of an update")
     known = (row["score"] for log in logs.values() for row in log.rows)
     scores = [score for score in known if score is not None] or [0.0]
     if 0 <= min(scores) and max(scores) <= 1:
         score_axes.set_ylim(0, 1.03)  # so that figures beside each other can be compared
     kinds = {" + ".join(start["scores"]) for log in logs.values() for start in log.starts}
-    score_axes.set_ylabel(kinds.pop() if len(kinds) == 1 else "score")
+    score_axes.set_ylabel(plain(kinds.pop()) if len(kinds) == 1 else "score")
     for axes in (loss_axes, score_axes):
         axes.set_xlabel("updates")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     if len(logs) > 1 or len(pipes) > 1:
-        _add_legend(figure, (score_axes, loss_axes) if len(pipes) < 2 else (loss_axes,), columns)
+        add_legend(figure, (score_axes, loss_axes) if len(pipes) < 2 else (loss_axes,), columns)
     return figure
-
-
-def _add_legend(figure: Any, parts: Sequence[Any], columns: int) -> None:
-    """Below all parts, with room of its own."""
-    lines: dict[str, Any] = {}
-    for axes in parts:
-        handles, labels = axes.get_legend_handles_labels()
-        lines.update(zip(labels, handles, strict=True))
-    figure.legend(
-        lines.values(), lines, loc="outside lower center", ncols=columns,
-        frameon=False, fontsize="small",
-    )  # fmt: skip
-    width, height = figure.get_size_inches()
-    figure.set_size_inches(width, height + _LINE * math.ceil(len(lines) / columns))
 
 
 def _thin(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -82,23 +70,15 @@ def _thin(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*rows[:: max(each, 1)], *(rows[-1:] if (len(rows) - 1) % max(each, 1) else ())]
 
 
-def _score(row: dict[str, Any]) -> float:
-    """A line has a gap where it is not a number."""
-    return math.nan if row["score"] is None else row["score"]
+def _drawn(value: float | None) -> float:
+    """A line has a gap where it is not a number, or none that can be drawn."""
+    return math.nan if value is None or abs(value) > _LARGEST else value
 
 
 def _words(score: float | None) -> str:
-    return "none" if score is None else f"{score:.4f}"
-
-
-def _plain(name: str) -> str:
-    """As matplotlib shows it: not too long, no formula, and not left out for an underscore in
-    front."""
-    if len(name) > _LONGEST:
-        half = _LONGEST // 2
-        name = f"{name[:half]}…{name[1 - half :]}"
-    name = name.replace("$", r"\$")
-    return f" {name}" if name.startswith("_") else name
+    if score is None:
+        return "none"
+    return f"{score:.4f}" if abs(score) < _LARGEST else f"{score:.4g}"
 
 
 def describe_curves(logs: Mapping[str, TrainingLog]) -> str:

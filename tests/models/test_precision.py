@@ -67,19 +67,18 @@ def test_supports_bf16_answers():
 
 
 @pytest.mark.parametrize(
-    "native,known,expected",
+    "native,name,amx,expected",
     [
-        (True, {"cpu_name": "Intel Xeon", "amx_bf16": False}, False),
-        (True, {"cpu_name": "Intel Xeon", "amx_bf16": True}, True),
-        (True, {"cpu_name": "AMD EPYC", "amx_bf16": False}, True),
-        (True, {}, True),
-        (False, {"cpu_name": "AMD EPYC"}, False),
+        (True, "Intel(R) Xeon(R) Processor", False, False),
+        (True, "Intel(R) Xeon(R) Processor", True, True),
+        (True, "Intel64 Family 6 Model 143 Stepping 8, GenuineIntel", False, False),
+        (True, "AMD EPYC 9B45", False, True),
+        (False, "AMD EPYC 9B45", False, False),
     ],
 )
-def test_bf16_is_preferred_where_it_is_no_slower(monkeypatch, native, known, expected):
+def test_bf16_is_preferred_where_it_is_the_faster(monkeypatch, native, name, amx, expected):
     monkeypatch.setattr(precision, "supports_bf16", lambda device: native)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    monkeypatch.setattr(precision, "processor_name", lambda: name)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     assert prefers_bf16(CPU) is expected
     assert prefers_bf16(torch.device("cuda")) is native
-    monkeypatch.delattr(torch.cpu, "get_capabilities")
-    assert prefers_bf16(CPU) is native

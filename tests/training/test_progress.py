@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import re
 from functools import partial
 
@@ -17,7 +18,7 @@ from spacy_seqgen.training import progress
 from spacy_seqgen.training.log import FILE_NAME, LogError, TrainingLog, find_logs, read_log
 from spacy_seqgen.training.loop import Trainer
 from spacy_seqgen.training.progress import _is_number
-from spacy_seqgen.training.run import run_training
+from spacy_seqgen.training.run import TrainingError, run_training
 from spacy_seqgen.visualize.curves import describe_curves, draw_curves
 
 from .test_loop import stop_after
@@ -268,13 +269,17 @@ def test_plot_training_says_what_is_missing(tmp_path):
     assert "before the first" in " ".join(done.output.split())
 
 
-def test_a_file_that_is_no_log_is_left_alone(make_watched, tmp_path):
+def test_a_file_that_is_no_log_is_left_alone(make_watched, tmp_path, caplog):
     """It may be the training data, if the output directory is where they are."""
     path = tmp_path / "out" / FILE_NAME
     path.parent.mkdir()
     path.write_text('{"text": "precious"}\n')
-    with pytest.raises(LogError, match="output_file"):
-        run(make_watched(training__max_steps=2), tmp_path / "out", stdout=io.StringIO())
+    config = make_watched(training__max_steps=2)
+    with caplog.at_level(logging.WARNING, logger="spacy"):
+        run(config, tmp_path / "out", stdout=io.StringIO())
+    assert "output_file" in caplog.text and (tmp_path / "out" / "model-last").exists()
+    with pytest.raises(TrainingError, match="output_file"):  # before it has begun
+        run_training(config, tmp_path / "out")
     assert path.read_text() == '{"text": "precious"}\n'
 
 
