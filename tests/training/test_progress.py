@@ -279,7 +279,7 @@ def test_a_file_that_is_no_log_is_left_alone(make_watched, tmp_path, caplog):
         run(config, tmp_path / "out", stdout=io.StringIO())
     assert "output_file" in caplog.text and (tmp_path / "out" / "model-last").exists()
     with pytest.raises(TrainingError, match="output_file"):  # before it has begun
-        run_training(config, tmp_path / "out")
+        run_training(config, tmp_path / "out", overwrite=True)
     assert path.read_text() == '{"text": "precious"}\n'
 
 
