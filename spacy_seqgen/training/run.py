@@ -21,6 +21,7 @@ from .loop import Interrupted, Trainer
 _SPACYS = re.compile(r"\[E\d+\]")  # how its own errors begin, which say what to do
 _MAY_DIFFER = ("paths", "training.max_steps", "training.max_epochs", "training.patience",
                "training.eval_frequency", "training.logger")  # fmt: skip
+_LOGGER = "spacy-seqgen.progress_logger."
 
 
 class TrainingError(Exception):
@@ -115,8 +116,9 @@ def run_training(
 
 def _check_log(config: Config, output: Path) -> None:
     """Before the work begins: the logger itself only warns."""
-    block = config.get("training", {}).get("logger", {})
-    if not str(block.get("@loggers", "")).startswith("spacy-seqgen.progress_logger"):
+    block = config.get("training", {}).get("logger")
+    own = isinstance(block, dict) and str(block.get("@loggers")).startswith(_LOGGER)
+    if not own:
         return
     name = block.get("output_file", LOG_NAME)
     if isinstance(name, str) and (output / name).exists():
