@@ -65,7 +65,8 @@ def test_python_runs(page, tmp_path, monkeypatch, capsys):
         return
     text = "".join(code)
     makers = {
-        "my_lm": lambda: make_nlp(generation={"max_length": 10}),
+        "my_lm": (make_lm := lambda: make_nlp(generation={"max_length": 10})),
+        "topics": make_lm,
         "phrasebook": lambda: make_translator(attention=True),
         "scenes": lambda: make_captioner(make_pictures(tmp_path / "pictures")),
         "sentiment": lambda: make_classifier(make_folder(tmp_path / "encoder")),

@@ -100,7 +100,8 @@ def generate_cli(
         given = {**SAMPLING_OFF, **given}
     try:
         options = [
-            replace(pipe.options, **given, **extra) for extra in _parse_temperatures(temperature)
+            replace(pipe.options, **{**given, **extra})
+            for extra in _parse_temperatures(temperature)
         ]
         texts = list(read_texts(prompt_file)) if prompt_file else prompts or [""]
         docs = [make_doc(nlp, text, f"Prompt {i}") for i, text in enumerate(texts, 1)]

@@ -33,10 +33,10 @@ def build(inputs: Inputs) -> list[Block]:
             "On data that was not trained on, as spacy seqgen evaluate computes them. Each table "
             f"is a file of the folder {inputs.metrics_folder.resolve().name}, named after the "
             "training; what follows the name is the data, such as heldout. The other parts of "
-            "this page show the development data, on which scores differ. BLEU, chrF and shares "
-            "are from 0 to 1 (a hundred times that is what papers give), CIDEr-D is from 0 to 10, "
-            "and all of these are better if higher; TER, perplexity and bits per character if "
-            "lower."
+            "this page show the development data, on which scores differ, unless both are the same "
+            "text. BLEU, chrF and shares are from 0 to 1 (papers give a hundred times that), "
+            "CIDEr-D is from 0 to 10, and all of these are better if higher; TER, perplexity and "
+            "bits per character if lower."
         ),
         Group(tables),
     ]

@@ -1,6 +1,7 @@
 """From a config to a trained pipeline on disk."""
 
 import re
+import traceback
 from pathlib import Path
 
 from spacy.cli._util import show_validation_error
@@ -85,6 +86,8 @@ def run_training(
         elif changed:
             shown = ", ".join(changed[:8])
             msg.warn(f"The config differs from that of the run that is resumed: {shown}")
+    if checkpoint is not None and checkpoint.progress.finished:
+        msg.info("The training there is finished: it goes on only up to a higher max_steps")
     msg.divider("Training pipeline")
     if checkpoint is not None and checkpoint.data != describe_data(nlp.config):
         if overwrite:
@@ -134,9 +137,17 @@ def _initialize(config: Config, use_gpu: int) -> Language:
     except TextFileError as error:
         raise TrainingError("Can't read the data", str(error)) from error
     except ValueError as error:
-        if isinstance(error, OptionError | PretrainedError) or _SPACYS.match(str(error)):
+        if _is_own(error) or _SPACYS.match(str(error)):
             raise TrainingError("Can't make the pipeline", str(error)) from error
         raise
+
+
+def _is_own(error: Exception) -> bool:
+    """Whether this package raised it: then it says which setting is wrong."""
+    known = isinstance(error, OptionError | PretrainedError)
+    frames = list(traceback.walk_tb(error.__traceback__))
+    raised_in = Path(frames[-1][0].f_code.co_filename)
+    return known or raised_in.is_relative_to(Path(__file__).parents[1])
 
 
 def _read_checkpoint(path: Path, overwrite: bool) -> Checkpoint | None:

@@ -108,6 +108,7 @@ def test_generate_stop_and_beam(model):
         (["-t", "-1"], "temperature must be from 0"),
         (["--top-p", "7"], "top_p"),
         (["--beam-size", "2", "--top-k", "3"], "beam_size"),
+        (["--beam-size", "2", "-t", "0.5"], "temperature (0.5) belongs to sampling"),
         (["--stream", "--output", "x"], "--stream"),
         (["-p", "a", "-f", "b"], "--prompt-file"),
         (["-f", "nothing.txt"], "nothing.txt"),

@@ -495,7 +495,8 @@ def test_quantized(folder, tmp_path):
 
 def test_predictions_in_bf16(folder, monkeypatch):
     """Nearly the same; and in 8 bits exactly, as nothing is computed in bf16 then."""
-    monkeypatch.setattr(precision, "prefers_bf16", lambda device: True)
+    for name in ("supports_bf16", "prefers_bf16"):
+        monkeypatch.setattr(precision, name, lambda device: True)
     nlp = make_classifier(folder, steps=20)
     fast = make_classifier(folder, seed=7, predict_precision="auto").from_bytes(nlp.to_bytes())
     texts = [text for text, _ in TEXTS]

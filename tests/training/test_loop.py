@@ -419,6 +419,21 @@ def test_a_text_that_is_not_there(make_config, tmp_path):
         run_training(make_config(paths__train="nothing.txt"), tmp_path / "out")
 
 
+def test_a_setting_that_a_model_does_not_know(make_config, tmp_path):
+    """It is named in a sentence, wherever in this package that is found out."""
+    config = make_config(components__text_generator__model__cell="lstn")
+    with pytest.raises(TrainingError, match="cell must be") as failure:
+        run_training(config, tmp_path / "out")
+    assert failure.value.title == "Can't make the pipeline"
+
+
+def test_a_finished_training_that_is_resumed_says_so(make_config, tmp_path, capsys):
+    run_training(make_config(training__max_steps=3), tmp_path / "out")
+    assert "is finished" not in capsys.readouterr().out
+    run_training(make_config(training__max_steps=3), tmp_path / "out", resume=True)
+    assert "The training there is finished" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_last_update_is_evaluated(make_config, tmp_path):
     run_training(make_config(training__max_steps=7), tmp_path / "out")
     assert [step for _, step in Checkpoint(tmp_path / "out" / FILE_NAME).progress.results] == [0, 7]
