@@ -87,7 +87,7 @@ def run_training(
             shown = ", ".join(changed[:8])
             msg.warn(f"The config differs from that of the run that is resumed: {shown}")
     if checkpoint is not None and checkpoint.progress.finished:
-        msg.info("The training there is finished: only updates beyond its last are still to be done")
+        msg.info("The training there is finished: only updates beyond its last are left")
     msg.divider("Training pipeline")
     if checkpoint is not None and checkpoint.data != describe_data(nlp.config):
         if overwrite:
