@@ -194,15 +194,20 @@ class Benchmark:
         ours, theirs = (sum(scores) / len(scores) for scores in found)
         row = Row(self.accuracy.__doc__ or "", ours, theirs, ours - theirs, -0.3, unit="%")
         row.ok = ours - theirs >= -0.3 and ours >= 88.5
+        seeds = " and ".join(", ".join(f"{score:.2f}" for score in scores) for scores in found)
+        small = ", ".join(f"{score:.2f}" for score in self.int8)
         row.note = (
-            f"the ratio is the difference, and ours should be 88.5; seeds: {found}; in 8 bits "
-            f"{self.int8}, of which at most 0.5 should be lost"
+            f"the ratio is the difference, and ours should be 88.5; seeds: {seeds}; in 8 bits "
+            f"{small}, of which at most 0.5 should be lost"
         )
         return row
 
     def vectors(self) -> Row:
         """accuracy with word vectors: GloVe as it is, against random ones"""
-        found = [self.learn_vectors(pretrained, update) for pretrained, update in _VECTORS]
+        found = [
+            round(100 * self.learn_vectors(pretrained, update), 2)
+            for pretrained, update in _VECTORS
+        ]
         row = Row(self.vectors.__doc__ or "", found[1], found[0], found[1] - found[0], unit="%")
         row.ok = found[0] < found[1] < found[2]
         row.note = f"random, GloVe, GloVe updated: {found}; each should be better (Kim 2014)"
