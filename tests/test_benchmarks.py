@@ -235,7 +235,7 @@ def test_quality_is_what_workflows_wrote(tmp_path):
         "Python's documentation, last tenth (topics.json)": (2.25, False, 2.2),
         "tiny shakespeare, next 5 % (shakespeare_dev.json)": (2.1, None, None),
         "phrasebook, exact matches (phrasebook.json)": (96.0, True, 95),
-        "the same without attention (phrasebook-plain.json)": (50.0, None, None),
+        "phrasebook without attention, exact matches (phrasebook-plain.json)": (50.0, None, None),
         "phrasebook, sources of 6 to 10 words, against no attention": (96.0, True, None),
     }
     assert [row.what for row in measure_quality(tmp_path, "topics")] == list(rows)[:1]

@@ -18,9 +18,9 @@ def build(inputs: Inputs) -> list[Block]:
         Text(
             "Each training by the score that counts most when its model-best is chosen: the best "
             "on the development data while training, and that of the finished model, if a file "
-            f"in {inputs.metrics_folder.resolve().name} is named after the training. Where it is "
-            "char_probability, this is shown as bits_per_char, of which it is 2 to the power of "
-            "minus. The parts below show each in detail."
+            f"in {inputs.metrics_folder.resolve().name} is named after the training. "
+            "char_probability is shown as bits_per_char, its negative logarithm to base 2. The "
+            "parts below show each in detail."
         ),
         Table(header, rows),
     ]
