@@ -10,8 +10,6 @@ from spacy.training.initialize import init_nlp
 from thinc.api import Config
 from wasabi import msg
 
-from ..generation.options import OptionError
-from ..models.finding import PretrainedError
 from ..textfiles import TextFileError
 from .checkpoint import FILE_NAME, Checkpoint, CheckpointMismatch
 from .data import describe_data
@@ -144,10 +142,9 @@ def _initialize(config: Config, use_gpu: int) -> Language:
 
 def _is_own(error: Exception) -> bool:
     """Whether this package raised it: then it says which setting is wrong."""
-    known = isinstance(error, OptionError | PretrainedError)
     frames = list(traceback.walk_tb(error.__traceback__))
     raised_in = Path(frames[-1][0].f_code.co_filename)
-    return known or raised_in.is_relative_to(Path(__file__).parents[1])
+    return raised_in.is_relative_to(Path(__file__).parents[1])
 
 
 def _read_checkpoint(path: Path, overwrite: bool) -> Checkpoint | None:
