@@ -19,6 +19,9 @@ from .stopping import StopCondition
 CoverageFunction = Callable[[Any], Tensor]
 
 _LENGTH, _END, _STOP = range(len(REASONS))
+# With a threshold, no hypothesis is expected to become longer than this times its length, and
+# so many symbols.
+_LONGER, _MORE = 1.25, 2
 
 
 def length_penalty(length: np.ndarray | Tensor | float, alpha: float) -> Any:
@@ -30,10 +33,11 @@ def length_penalty(length: np.ndarray | Tensor | float, alpha: float) -> Any:
 class Beam:
     """Keeps the `size` most probable hypotheses of each row.
 
-    A row is finished when no live hypothesis can still beat the worst one that will be
-    returned, whatever it goes on to generate: the probability of a live one only falls,
-    so its score can at best become its present log-probability with the largest length
-    penalty. What has not ended by `max_length` is returned as it is.
+    A live hypothesis that can no longer beat the worst one that will be returned, whatever
+    it goes on to generate, is dropped: its probability only falls, so its score can at best
+    become its present log-probability with the largest length penalty. A row is finished
+    when no hypothesis is left. What has not ended by `max_length` is returned as it is.
+    The model only computes what is alive.
 
     step (StepFunction): The model.
     size (int): Hypotheses kept for each row.
@@ -47,6 +51,9 @@ class Beam:
     coverage (CoverageFunction | None), beta (float): What is added to the score of a
         hypothesis that has ended, and a factor (Wu et al., equation 14). It is never
         above 0, so the stop rule holds with it too.
+    threshold (float): Drop live hypotheses whose log-probability is lower by more than this
+        than that of the live one in place `best`; 0 for never (Freitag and Al-Onaizan 2017,
+        https://arxiv.org/abs/1702.01806, "absolute threshold pruning").
     """
 
     def __init__(
@@ -65,6 +72,7 @@ class Beam:
         select: SelectFunction = select_rows,
         coverage: CoverageFunction | None = None,
         beta: float = 0.0,
+        threshold: float = 0.0,
     ):
         self.step = step
         self.size = size
@@ -81,6 +89,7 @@ class Beam:
         self.select = select
         self.coverage = coverage
         self.beta = beta
+        self.threshold = threshold
 
     def run(
         self, state: Any, last_ids: np.ndarray, limits: np.ndarray | None = None
@@ -104,46 +113,45 @@ class Beam:
         live, done = Live.start(rows), Done.empty(rows, self.best + 1)
         limits = np.full(rows, self.max_length) if limits is None else limits
         for step in range(1, int(limits.max()) + 1):
-            before = live.scores.shape[1]  # hypotheses of each row: one at first
+            numbers = live.numbers
             logits, state = self.step(state, ids)
             found = self._find(torch.as_tensor(logits), live)
             reasons = self._reasons(live, found)
             doubts = np.maximum(doubts, found.find_doubts(reasons > _LENGTH, k))
-            live, done, parents = self._extend(
-                step, live, done, found, reasons, self._bonus(state), limits
-            )
-            finished = self._is_finished(live, done, limits) | (limits == step)
-            flat = (np.arange(len(alive))[:, None] * before + parents).reshape(-1)
+            bonus = self._bonus(state, live)
+            live, done, parents = self._extend(step, live, done, found, reasons, bonus, limits)
+            live, close = self._prune(live, done, limits)
+            doubts = np.maximum(doubts, close)
+            finished = (live.scores[:, 0] == NEVER) | (limits == step)
+            keep = np.flatnonzero(~finished)
             if finished.any():
                 for row in np.flatnonzero(finished).tolist():
                     certain = self._is_certain(done, row, doubts[row], limits[row])
                     results[alive[row]] = done.results(row, self.best, certain)
-                keep = np.flatnonzero(~finished)
                 if not len(keep):
                     break
                 alive, doubts, limits = alive[keep], doubts[keep], limits[keep]
-                flat = (keep[:, None] * before + parents[keep]).reshape(-1)
                 live, done = live.rows(keep), done.rows(keep)
-            state = self.select(state, flat)
-            ids = live.ids[:, :, -1].reshape(-1)
+            state = self.select(state, take(numbers[keep], parents[keep])[live.there])
+            ids = live.ids[:, :, -1][live.there]
         return results
 
     def _find(self, logits: Tensor, live: Live) -> Found:
         """The best continuations of the hypotheses of each row: twice as many as there are
         hypotheses, so that even if half of them end there are enough to go on."""
-        k, hypotheses = self.size, live.scores.shape[1]
-        totals = torch.from_numpy(live.scores)
+        k, totals = self.size, live.scores
         log_probs = logits.float().log_softmax(-1)
-        ends = log_probs[:, self.end].view(-1, hypotheses).cpu().numpy().copy()
+        ends = log_probs[:, self.end].cpu().numpy().copy()
         ranked = self._rank(log_probs, live)
         # One more shows the margin.
-        width = min(2 * k + 1, hypotheses * logits.shape[-1])
-        top, places = best_candidates(ranked, totals.to(logits.device), width)
-        chosen = log_probs.view(len(totals), -1).gather(1, places).cpu().numpy()
-        parents, symbols = np.divmod(places.cpu().numpy(), logits.shape[-1])
+        width = min(2 * k + 1, totals.shape[1] * logits.shape[-1])
+        found = best_candidates(ranked, totals, width)
+        chosen = log_probs.view(-1)[found[2]].cpu().numpy()
+        top, parents, places = (item.cpu().numpy() for item in found)
+        symbols = places % logits.shape[-1]
         if self.min_length:  # struck out of log_probs while it may not come
-            chosen = np.where(symbols == self.end, take(ends, parents), chosen)
-        return Found.make(top.cpu().numpy(), parents, symbols, chosen, 2 * k)
+            chosen = np.where(symbols == self.end, ends[take(live.numbers, parents)], chosen)
+        return Found.make(top, parents, symbols, chosen, 2 * k)
 
     def _rank(self, log_probs: Tensor, live: Live) -> Tensor:
         """By what symbols are chosen: shape (hypotheses, symbols). Those that are never
@@ -154,7 +162,7 @@ class Beam:
             log_probs.index_fill_(1, never.to(log_probs.device), NEVER)
         if not self.transforms and len(never) < log_probs.shape[1]:
             return log_probs
-        history = torch.from_numpy(live.ids.reshape(len(log_probs), steps)).to(log_probs.device)
+        history = torch.from_numpy(live.ids[live.there]).to(log_probs.device)
         ranked = log_probs
         for transform in self.transforms:
             ranked = transform(ranked, history)
@@ -173,14 +181,14 @@ class Beam:
         """Sort what was found into what has ended and what goes on.
 
         reasons (np.ndarray): Why each continuation ends, if it does.
-        bonus (np.ndarray | None): Shape (rows * hypotheses,): what is added to the score of
+        bonus (np.ndarray | None): Shape (rows, hypotheses): what is added to the score of
             one that ends.
         RETURNS (tuple): The living, the best first; those that have ended; and which of
             the hypotheses before each of the living extends.
         """
         rows, k = len(live.scores), self.size
         penalty = length_penalty(float(step), self.alpha)
-        added = np.zeros_like(live.scores) if bonus is None else bonus.reshape(rows, -1)
+        added = np.zeros_like(live.scores) if bonus is None else bonus
         has_ended = reasons[:, :k] > _LENGTH
         if has_ended.any():
             first = np.broadcast_to(np.arange(k), (rows, k))
@@ -197,11 +205,32 @@ class Beam:
             done = done.joined(live, np.where(over[:, None], scores, NEVER), none)
         return live, done, parents
 
-    def _bonus(self, state: Any) -> np.ndarray | None:
+    def _prune(self, live: Live, done: Done, limits: np.ndarray) -> tuple[Live, np.ndarray]:
+        """Drop what can't win any more; with a threshold, also what is not likely to.
+
+        RETURNS (tuple): The living, and, shape (rows,), the log-probability of the best one that
+            is not likely to and may be in or out, with other rounding errors; -inf for none.
+        """
+        values, worst = live.scores, done.scores[:, self.best - 1, None]
+        if self.threshold:
+            limits = np.minimum(limits, live.ids.shape[2] * _LONGER + _MORE)
+        reachable = values / length_penalty(limits.astype(np.float32), self.alpha)[:, None]
+        lost = reachable < worst - TOLERANCE
+        close = np.full(len(values), NEVER, dtype=np.float32)
+        if self.threshold:
+            edge = values[:, self.best - 1, None] - self.threshold
+            lost |= values < edge
+            near = _are_near(values, edge) | _are_near(reachable, worst - TOLERANCE)
+            close = np.where(near, values, NEVER).max(1)
+        return live._replace(scores=np.where(lost, NEVER, values)), close
+
+    def _bonus(self, state: Any, live: Live) -> np.ndarray | None:
         """What the coverage of each hypothesis adds to its score, should it end now."""
         if self.coverage is None:
             return None
-        return self.beta * self.coverage(state).float().cpu().numpy()
+        bonus = np.zeros_like(live.scores)
+        bonus[live.there] = self.beta * self.coverage(state).float().cpu().numpy()
+        return bonus
 
     def _reasons(self, live: Live, found: Found) -> np.ndarray:
         """Why each continuation ends, if it does: shape (rows, continuations)."""
@@ -215,11 +244,6 @@ class Beam:
                 for place in condition(texts[:, -1].tolist(), texts):
                     reasons[place // width, place % width] = _STOP
         return reasons
-
-    def _is_finished(self, live: Live, done: Done, limits: np.ndarray) -> np.ndarray:
-        best = live.scores[:, 0]
-        reachable = best / length_penalty(limits.astype(np.float32), self.alpha)
-        return (done.scores[:, self.best - 1] >= reachable) | (best == NEVER)
 
     def _is_certain(self, done: Done, row: int, doubt: float, limit: int) -> bool:
         """Whether the results would be the same with other rounding errors: they are apart,
@@ -237,3 +261,7 @@ class Beam:
         totals = scores * length_penalty(lengths, self.alpha)
         reachable = doubt / length_penalty(float(limit), self.alpha)
         return bool(min((totals - doubt).min(), (scores - reachable).min()) > TOLERANCE)
+
+
+def _are_near(values: np.ndarray, edge: np.ndarray) -> np.ndarray:
+    return (values >= edge - TOLERANCE) & (values <= edge + TOLERANCE)

@@ -37,11 +37,14 @@ class Found(NamedTuple):
         count: int,
     ) -> "Found":
         """The best `count` of them, of one more; where there are fewer, the others are none."""
-        missing = (0, 0), (0, max(0, count + 1 - values.shape[1]))
-        values = np.pad(values, missing, constant_values=-np.inf)
-        parents, symbols, log_probs = (
-            np.pad(item, missing)[:, :count] for item in (parents, symbols, log_probs)
-        )
+        missing = count + 1 - values.shape[1]
+        if missing > 0:
+            room = (0, 0), (0, missing)
+            values = np.pad(values, room, constant_values=-np.inf)
+            parents, symbols, log_probs = (
+                np.pad(item, room) for item in (parents, symbols, log_probs)
+            )
+        parents, symbols, log_probs = (item[:, :count] for item in (parents, symbols, log_probs))
         return cls(values[:, :count], parents, symbols, log_probs, values[:, count:])
 
     def find_doubts(self, has_ended: np.ndarray, k: int) -> np.ndarray:
@@ -83,6 +86,16 @@ class Live(NamedTuple):
         empty = np.zeros((rows, 1, 0))
         scores = np.zeros((rows, 1), np.float32)
         return cls(empty.astype(np.int64), empty.astype(np.float32), scores)
+
+    @property
+    def there(self) -> np.ndarray:
+        """Shape (rows, hypotheses), bool: where there is one. The model's state has these."""
+        return np.isfinite(self.scores)
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Shape (rows, hypotheses): where in the model's state each one is."""
+        return (self.there.cumsum() - 1).reshape(self.scores.shape)
 
     def rows(self, keep: np.ndarray) -> "Live":
         return Live(*(array[keep] for array in self))

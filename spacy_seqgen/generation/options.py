@@ -80,6 +80,12 @@ class GenerationOptions:
         "Length penalty of beam search: scores are divided by ((5 + length) / 6) ** alpha "
         "(Wu et al. 2016). 0 switches it off.",
     )
+    beam_threshold: float = _option(
+        0.0,
+        "Beam search drops hypotheses whose log-probability is lower by more than this than that "
+        "of the best one of the same length, or of the last one that will be returned "
+        "(Freitag and Al-Onaizan 2017): less to compute. 0 switches it off.",
+    )
     coverage_beta: float = _option(
         0.0,
         "Coverage penalty of beam search: this times the sum, over the source, of the logarithm "
@@ -226,6 +232,7 @@ _RANGES = [
     ("num_samples", 1, math.inf),
     ("beam_size", 1, math.inf),
     ("length_alpha", 0, 10),
+    ("beam_threshold", 0, 1000),
     ("coverage_beta", 0, 10),
     ("max_length_ratio", 0, 1000),
     ("min_length_ratio", 0, 1000),

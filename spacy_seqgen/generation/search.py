@@ -207,6 +207,7 @@ class Search:
             select=self.select,
             coverage=self.coverage if options.coverage_beta else None,
             beta=options.coverage_beta,
+            threshold=options.beam_threshold,
         )
 
 

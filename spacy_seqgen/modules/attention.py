@@ -11,6 +11,7 @@ The three ways to score a query against a key that the literature compares:
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,21 +21,50 @@ from .tanh import fast_tanh
 _MAX_HIDDEN = 2**24  # values computed at once: 64 MB
 
 
+class Places(NamedTuple):
+    """Whose hypotheses are whose, where some sentences have more of them than others.
+
+    owners (np.ndarray): Shape (hypotheses,), int64: the sentence of each, in order.
+    slots (Tensor): Shape (hypotheses,): where each is among sentences * most.
+    most (int): Hypotheses of the sentence that has the most.
+    """
+
+    owners: np.ndarray
+    slots: Tensor
+    most: int
+
+
 class Memory(NamedTuple):
     """What a decoder attends to. The keys do not change while a sentence is decoded, so
-    they are computed once for each.
+    they are computed once for each. All hypotheses of a sentence attend to the same.
 
     values (Tensor): Shape (batch, time, width): the states of the encoder.
     keys (Tensor): Shape (batch, time, key width).
     mask (Tensor): Shape (batch, time), bool: true where there is a symbol.
+    places (Places | None): None where each sentence has as many hypotheses as any other.
     """
 
     values: Tensor
     keys: Tensor
     mask: Tensor
+    places: Places | None = None
 
     def select(self, rows: Tensor) -> "Memory":
-        return Memory(*(item.index_select(0, rows) for item in self))
+        """Some of the sentences, with as many hypotheses each."""
+        return Memory(*(item.index_select(0, rows) for item in self[:3]))
+
+    def by_sentence(self, queries: Tensor) -> Tensor:
+        """(hypotheses, time, width) to (sentences, hypotheses of each * time, width); zeros
+        where a sentence has fewer."""
+        if self.places is not None:
+            room = len(self.keys) * self.places.most, *queries.shape[1:]
+            queries = queries.new_zeros(room).index_copy_(0, self.places.slots, queries)
+        return queries.reshape(len(self.keys), -1, queries.shape[-1])
+
+    def by_hypothesis(self, found: Tensor, time: int) -> Tensor:
+        """What was found for such queries: (hypotheses, time, any width)."""
+        found = found.reshape(-1, time, found.shape[-1])
+        return found if self.places is None else found.index_select(0, self.places.slots)
 
 
 class Attention(nn.Module):
@@ -100,10 +130,15 @@ def in_parts(score: Callable[..., Tensor], queries: Tensor, keys: Tensor) -> Ten
     score (Callable): Makes a value of the width of a key for each pair of query and key.
     queries (Tensor), keys (Tensor): As for `Attention.score`.
     """
-    size = max(1, _MAX_HIDDEN // max(1, keys.numel()))
+    size = queries_at_once(keys)
     if queries.shape[1] <= size:
         return score(queries, keys)
     return torch.cat([score(part, keys) for part in queries.split(size, 1)], 1)
+
+
+def queries_at_once(keys: Tensor) -> int:
+    """How many queries to all of these keys may be scored together."""
+    return max(1, _MAX_HIDDEN // max(1, keys.numel()))
 
 
 class GeneralAttention(Attention):

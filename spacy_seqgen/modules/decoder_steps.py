@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .attention import ATTENTIONS, AdditiveAttention, Memory, in_parts
+from .attention import ATTENTIONS, AdditiveAttention, Memory, in_parts, queries_at_once
 from .recurrent_decoder import DecoderState, RecurrentDecoder
 from .seq2seq import select_memory
 from .tanh import fast_tanh
@@ -114,7 +114,7 @@ class DecoderSteps:
         if memory is not None:
             keys = memory.keys * 2 if isinstance(self.attention, AdditiveAttention) else memory.keys
             masked = torch.zeros(memory.mask.shape).masked_fill_(~memory.mask, float("-inf"))
-            memory = Memory(memory.values @ self.w_values, keys, masked)
+            memory = Memory(memory.values @ self.w_values, keys, masked, memory.places)
         feed = None
         if state.feed is not None:
             assert self.w_feed is not None
@@ -167,17 +167,26 @@ class DecoderSteps:
 
     def _attend(self, query: Tensor, memory: Memory) -> Tensor:
         """What the context brings to the attentional state: (hypotheses, hidden)."""
-        sentences = len(memory.values)
-        queries = query.reshape(sentences, len(query) // sentences, -1)
-        if isinstance(self.attention, AdditiveAttention):
+        if not isinstance(self.attention, AdditiveAttention):
+            scores = memory.by_sentence(query[:, None]) @ memory.keys.transpose(1, 2)
+        elif memory.places is None:
+            queries = memory.by_sentence(query[:, None])
             scores = in_parts(self._energies, queries, memory.keys)
-        else:
-            scores = queries @ memory.keys.transpose(1, 2)
+        else:  # not for those that a sentence has less than another
+            owners = torch.from_numpy(memory.places.owners)
+            size = queries_at_once(memory.keys[0])
+            parts = zip(query.split(size), owners.split(size), strict=True)
+            found = [self._energies_of(part, memory.keys, of) for part, of in parts]
+            scores = memory.by_sentence(torch.cat(found)[:, None])
         weights = (scores + memory.mask[:, None]).softmax(-1)
-        return (weights @ memory.values).flatten(0, 1)
+        return memory.by_hypothesis(weights @ memory.values, 1)[:, 0]
 
     def _energies(self, queries: Tensor, keys: Tensor) -> Tensor:
         hidden = (queries[:, :, None] + keys[:, None]).sigmoid_()
+        return (hidden @ self.energy).squeeze(-1)
+
+    def _energies_of(self, queries: Tensor, keys: Tensor, owners: Tensor) -> Tensor:
+        hidden = keys.index_select(0, owners).add_(queries[:, None]).sigmoid_()
         return (hidden @ self.energy).squeeze(-1)
 
     @staticmethod

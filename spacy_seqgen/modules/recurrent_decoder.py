@@ -19,8 +19,7 @@ from .seq2seq import Written
 
 class DecoderState(NamedTuple):
     """Between two symbols. Several hypotheses may share a sentence: hypotheses are rows
-    of `hidden` and `feed`, sentences are rows of `memory`, and each sentence has as many
-    hypotheses as any other.
+    of `hidden` and `feed`, sentences are rows of `memory`.
 
     hidden (Hidden): Each of shape (hypotheses, layers, hidden).
     feed (Tensor | None): What is fed back, if anything: the last attentional state, shape
@@ -175,10 +174,10 @@ class RecurrentDecoder(nn.Module):
     def _attend(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """The hypotheses of a sentence are queries to the same memory."""
         assert self.attention is not None
-        sentences, rows, time = len(memory.values), *hidden.shape[:2]
-        queries = hidden.reshape(sentences, rows // sentences * time, -1)
-        context, weights = self.attention(queries, memory)
-        context = context.view(rows, time, -1)
+        context, weights = (
+            memory.by_hypothesis(item, hidden.shape[1])
+            for item in self.attention(memory.by_sentence(hidden), memory)
+        )
         if self.gate is not None:
             context = torch.sigmoid(self.gate(hidden)) * context
-        return context, weights.view(rows, time, -1)
+        return context, weights

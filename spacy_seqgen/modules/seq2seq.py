@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .attention import Memory
+from .attention import Memory, Places
 from .loss import smoothed_cross_entropy
 
 _LEAST_FOUND = 1e-30  # of attention, for its logarithm
@@ -251,15 +251,29 @@ def select_memory(memory: Memory, rows: np.ndarray, hypotheses: int) -> Memory:
 
     memory (Memory): Of the sentences.
     rows (np.ndarray): Shape (kept,): the hypotheses to keep.
-    hypotheses (int): How many there are now: as many of each sentence.
+    hypotheses (int): How many there are now.
     """
-    each = hypotheses // len(memory.values)
-    owners = rows // each
-    if np.array_equal(owners, np.arange(hypotheses) // each):
+    if memory.places is None:
+        before = np.arange(hypotheses) // (hypotheses // len(memory.keys))
+    else:
+        before = memory.places.owners
+    owners = before[rows]
+    if np.array_equal(owners, before):
         return memory  # as nearly always: no sentence is finished
+    if (np.diff(owners) < 0).any():  # not side by side: so one memory for each
+        return _select_sentences(memory, owners)
     sentences, counts = np.unique(owners, return_counts=True)
-    if (counts != counts[0]).any() or (np.diff(owners) < 0).any():
-        sentences = owners  # no longer as many of each, side by side: so one memory for each
-    if np.array_equal(sentences, np.arange(len(memory.values))):
+    memory = _select_sentences(memory, sentences)
+    if (counts == counts[0]).all():
         return memory
-    return memory.select(torch.from_numpy(sentences).to(memory.values.device))
+    most, firsts = int(counts.max()), counts.cumsum() - counts
+    owners = np.arange(len(counts)).repeat(counts)
+    slots = owners * most + np.arange(len(owners)) - firsts[owners]
+    places = Places(owners, torch.from_numpy(slots).to(memory.keys.device), most)
+    return memory._replace(places=places)
+
+
+def _select_sentences(memory: Memory, sentences: np.ndarray) -> Memory:
+    if np.array_equal(sentences, np.arange(len(memory.keys))):
+        return memory._replace(places=None)
+    return memory.select(torch.from_numpy(sentences).to(memory.keys.device))

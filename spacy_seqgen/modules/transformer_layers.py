@@ -150,14 +150,13 @@ class DecoderLayer(nn.Module):
             written = Cache(*(torch.cat(pair, 2) for pair in zip(past, written, strict=True)))
         found = self.own(normed, written, None, past is None and states.shape[1] > 1)
         states = states + self.dropout(found)
-        rows, time = states.shape[:2]
         # The hypotheses of a sentence are queries to the same memory.
-        queries = self.norms[1](states).reshape(len(memory.keys), -1, states.shape[-1])
+        queries, time = memory.by_sentence(self.norms[1](states)), states.shape[1]
         seen, mask = Cache(memory.keys, memory.values), memory.mask[:, None, None]
-        found = self.other(queries, seen, mask, False).view(states.shape)
+        found = memory.by_hypothesis(self.other(queries, seen, mask, False), time)
         weights = None
         if wants_weights:
-            weights = self.other.weights(queries, seen, mask).view(rows, time, -1)
+            weights = memory.by_hypothesis(self.other.weights(queries, seen, mask), time)
         states = states + self.dropout(found)
         states = states + self.dropout(self.feed_forward(self.norms[2](states)))
         return states, written, weights

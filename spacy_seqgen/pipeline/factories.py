@@ -88,7 +88,9 @@ def make_text_generator(
         "model": {"@architectures": "spacy-seqgen.RecurrentSeq2Seq.v1"},
         "source_vocabulary": {"@misc": "spacy-seqgen.Subwords.v1"},
         "target_vocabulary": {"@misc": "spacy-seqgen.Subwords.v1"},
-        "generation": GenerationOptions(beam_size=5, max_length_ratio=3.0).to_config(),
+        "generation": GenerationOptions(
+            beam_size=5, beam_threshold=1.5, max_length_ratio=3.0
+        ).to_config(),
         "attention": False,
         "replace_unknown": False,
         "lexicon": {},

@@ -144,6 +144,87 @@ def test_rows_that_finish_early_leave_the_others_alone():
         assert [h.ids.tolist() for h in alone] == [h.ids.tolist() for h in together[row]]
 
 
+def count_hypotheses(table, **options):
+    """How many the model computed, and what was found."""
+    computed = 0
+
+    def step(state, ids):
+        nonlocal computed
+        computed += len(ids)
+        return table[torch.as_tensor(ids)], state
+
+    found = Search(GenerationOptions(**options), step, SYMBOLS).run(start, ["x"])[0]
+    return computed, found
+
+
+def test_what_can_not_win_is_not_computed():
+    """Of 3 ** 6 hypotheses of length 6 there are few that can still become the best."""
+    table = chain(3, scale=2.0)
+    options = {"beam_size": 3**6, "max_length": 6, "length_alpha": 0.0}
+    computed, (best, *_) = count_hypotheses(table, **options)
+    everything, found = count_hypotheses(table, **options, num_samples=3**6)
+    assert computed < everything / 4
+    assert best.ids.tolist() == found[0].ids.tolist()
+
+
+def test_a_threshold_drops_what_is_far_behind():
+    """ "a" is 2 nats more probable than "b", everywhere."""
+    table = torch.full((6, 6), -9.0)
+    table[:, 4], table[:, 5] = 0.0, -2.0
+    options = {"beam_size": 4, "max_length": 10}
+    every, found = count_hypotheses(table, **options)
+    some, near = count_hypotheses(table, **options, beam_threshold=2.1)
+    one, only = count_hypotheses(table, **options, beam_threshold=1.9)
+    assert (every, one) == (1 + 2 + 4 * 8, 10)
+    assert one < some < every
+    assert found[0].ids.tolist() == near[0].ids.tolist() == only[0].ids.tolist() == [4] * 10
+
+
+def test_a_threshold_leaves_as_many_as_are_returned():
+    table = torch.full((6, 6), -9.0)
+    table[:, 4], table[:, 5] = 0.0, -2.0
+    options = {"beam_size": 4, "max_length": 5, "num_samples": 4}
+    _, exact = count_hypotheses(table, **options)
+    _, found = count_hypotheses(table, **options, beam_threshold=0.1)
+    assert [h.ids.tolist() for h in found] == [h.ids.tolist() for h in exact]
+
+
+def test_a_threshold_does_not_wait_for_the_longest():
+    """What can only win by becoming much longer is given up."""
+    table = torch.full((6, 6), -20.0)
+    table[2, 3], table[2, 4] = 0.0, -1.0  # nothing at all, or
+    table[4, 4] = 0.0  # "aaaa ...", which costs nothing more
+    for threshold, length in ((0.0, 50), (5.0, 0)):
+        found = search_beam(
+            table, beam_size=2, max_length=50, length_alpha=1.0, beam_threshold=threshold
+        )
+        assert len(found[0].ids) == length
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.7])
+def test_rows_may_have_different_numbers_of_hypotheses(threshold):
+    """Whatever is in the batch: with transforms, which look at what was written, too."""
+    tables = torch.stack([chain(seed, scale=1.0 + seed % 3) for seed in range(12)])
+
+    def begin(rows):
+        return (torch.tensor(list(rows))[:, None],), np.full(len(rows), 2)
+
+    def step(state, ids):
+        return tables[state[0][:, 0], torch.as_tensor(ids)], state
+
+    for more in ({}, {"repetition_penalty": 1.2, "no_repeat_ngram_size": 3}, {"min_length": 4}):
+        options = GenerationOptions(
+            beam_size=4, num_samples=2, max_length=15, beam_threshold=threshold, **more
+        )
+        search = Search(options, step, SYMBOLS)
+        together = search.run(begin, [str(n) for n in range(12)])
+        for row, found in enumerate(together):
+            (alone,) = search.run(lambda _, row=row: begin([row]), ["q"])
+            assert [h.ids.tolist() for h in alone] == [h.ids.tolist() for h in found]
+            for one, other in zip(alone, found, strict=True):
+                np.testing.assert_allclose(one.log_probs, other.log_probs, atol=1e-5)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([0.1, 1.0, 5.0]), st.integers(1, 4))
 def test_a_wide_beam_finds_the_best_with_a_coverage_penalty(seed, beta, max_length):
@@ -194,18 +275,19 @@ def test_each_row_may_have_a_limit_of_its_own(options):
 
 
 @settings(max_examples=150, deadline=None)
-@example(4437, 2, 2.0, 1.0)  # the last that is returned, and one as good
-@example(1225, 2, 0.7, 0.5)
+@example(4437, 2, 2.0, 1.0, 0.0)  # the last that is returned, and one as good
+@example(1225, 2, 0.7, 0.5, 0.0)
 @given(
     st.integers(0, 10_000), st.integers(2, 4), st.sampled_from([0.0, 0.7, 2.0]),
-    st.sampled_from([0.1, 0.5, 1.0]),
+    st.sampled_from([0.1, 0.5, 1.0]), st.sampled_from([0.0, 0.5, 1.0]),
 )  # fmt: skip
-def test_what_is_certain_does_not_hang_on_rounding_errors(seed, size, alpha, grain):
+def test_what_is_certain_does_not_hang_on_rounding_errors(seed, size, alpha, grain, threshold):
     """With logits on a grid nearly every decision is a tie, which errors decide."""
     table = (chain(seed, 2.0) / grain).round() * grain
     options = GenerationOptions(
-        beam_size=size, num_samples=1 + seed % 2, length_alpha=alpha, max_length=6
-    )
+        beam_size=size, num_samples=1 + seed % 2, length_alpha=alpha, max_length=6,
+        beam_threshold=threshold,
+    )  # fmt: skip
 
     def run(noise):
         generator = torch.Generator().manual_seed(noise)

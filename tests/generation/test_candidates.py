@@ -1,5 +1,6 @@
 """The best continuations of several hypotheses."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -7,35 +8,53 @@ from spacy_seqgen.generation import candidates
 from spacy_seqgen.generation.candidates import best_candidates
 
 
-@pytest.fixture(autouse=True)
-def blocks(monkeypatch):
-    """However few there are."""
-    monkeypatch.setattr(candidates, "_LARGE", 0)
+@pytest.fixture(params=[0, 2**40], ids=["blocks", "all"])
+def large(monkeypatch, request):
+    monkeypatch.setattr(candidates, "_LARGE", request.param)
 
 
 @pytest.mark.parametrize("symbols", [5, 100, 575, 576, 577, 5000])
-@pytest.mark.parametrize("hypotheses", [1, 4])
-def test_they_are_the_best_of_all(symbols, hypotheses):
+@pytest.mark.parametrize("counts", [[1, 1, 1], [4, 4, 4], [4, 1, 3], [2, 4, 1], [1, 2, 1]])
+@pytest.mark.usefixtures("large")
+def test_they_are_the_best_of_all(symbols, counts):
+    """Some rows have fewer hypotheses than others."""
     generator = torch.Generator().manual_seed(symbols)
-    log_probs = torch.randn(3 * hypotheses, symbols, generator=generator).log_softmax(-1)
-    totals = torch.randn(3, hypotheses, generator=generator)
-    count = min(9, symbols * hypotheses)
-    values, places = best_candidates(log_probs, totals, count)
-    sums = totals[:, :, None] + log_probs.view(3, hypotheses, symbols)
-    expected = sums.view(3, -1).sort(descending=True)
-    assert torch.equal(places, expected.indices[:, :count])
-    torch.testing.assert_close(values, expected.values[:, :count])
+    log_probs = torch.randn(sum(counts), symbols, generator=generator).log_softmax(-1)
+    totals = torch.full((3, max(counts)), float("-inf"))
+    for row, size in enumerate(counts):
+        totals[row, :size] = torch.randn(size, generator=generator)
+    count = min(9, symbols * min(counts))
+    values, parents, places = best_candidates(log_probs, totals.numpy(), count)
+    assert values.shape == parents.shape == places.shape == (3, count)
+    first = 0
+    for row, size in enumerate(counts):
+        sums = (totals[row, :size, None] + log_probs[first : first + size]).flatten()
+        expected = sums.sort(descending=True)
+        torch.testing.assert_close(values[row], expected.values[:count])
+        assert torch.equal(places[row] - first * symbols, expected.indices[:count])
+        assert torch.equal(parents[row], expected.indices[:count] // symbols)
+        first += size
 
 
+@pytest.mark.usefixtures("large")
 def test_hypotheses_that_are_none_come_last():
-    totals = torch.tensor([[0.0, float("-inf")]])
-    values, places = best_candidates(torch.zeros(2, 4000).log_softmax(-1), totals, 5)
-    assert (places < 4000).all()
+    totals = np.array([[0.0, -np.inf]], np.float32)
+    values, parents, places = best_candidates(torch.zeros(1, 4000).log_softmax(-1), totals, 5)
+    assert (parents == 0).all() and (places < 4000).all()
     assert values.isfinite().all()
 
 
-def test_more_candidates_than_blocks():
+@pytest.mark.usefixtures("large")
+def test_more_candidates_than_there_are():
+    totals = np.array([[0.0, -np.inf], [0.0, 0.0]], np.float32)
+    values, _, places = best_candidates(torch.zeros(3, 100).log_softmax(-1), totals, 150)
+    assert values.isfinite().sum(1).tolist() == [100, 150]
+    assert (places >= 0).all() and (places < 300).all()
+
+
+def test_more_candidates_than_blocks(monkeypatch):
+    monkeypatch.setattr(candidates, "_LARGE", 0)
     log_probs = torch.randn(2, 2050, generator=torch.Generator().manual_seed(0))
-    values, _ = best_candidates(log_probs, torch.zeros(1, 2), 201)
+    values, _, _ = best_candidates(log_probs, np.zeros((1, 2), np.float32), 201)
     expected = log_probs.view(1, -1).topk(201).values
     torch.testing.assert_close(values, expected)
