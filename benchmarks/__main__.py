@@ -35,6 +35,9 @@ def main(
     model: Annotated[
         Path | None, typer.Option(help="Where to keep the translator to decode with, for later")
     ] = None,
+    updates: Annotated[
+        int, typer.Option(help="Updates that a translator learns for before it decodes")
+    ] = 600,
     sst2: Annotated[
         Path, typer.Option(help="Folder of the Stanford Sentiment Treebank, for textcat")
     ] = Path("assets/sst2"),
@@ -62,10 +65,15 @@ def main(
     if name == "translator":
         from .translator import Benchmark as TranslatorBenchmark
 
-        benchmark = TranslatorBenchmark(
-            pairs, quick=quick, peers=peers, only=only, joeynmt=joeynmt, model=model
-        )
-        rows = benchmark.run()
+        rows = TranslatorBenchmark(
+            pairs,
+            quick=quick,
+            peers=peers,
+            only=only,
+            joeynmt=joeynmt,
+            model=model,
+            updates=updates,
+        ).run()
     elif name == "textcat":
         rows = _textcat(sst2, quick=quick, peers=peers, only=only, glove=glove)
     elif name == "captioner":

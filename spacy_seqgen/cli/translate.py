@@ -29,6 +29,12 @@ def translate_cli(
     beam_size: int | None = Opt(
         None, "--beam-size", "-b", min=1, help="Hypotheses kept by beam search; 1 is greedy"
     ),
+    beam_threshold: float | None = Opt(
+        None,
+        "--beam-threshold",
+        min=0,
+        help="Drop hypotheses that are behind by more than this; 0 for none",
+    ),
     n_best: int | None = Opt(None, "--n-best", "-n", min=1, help="Translations of each text"),
     max_length: int | None = Opt(
         None, "--max-length", "-l", min=0, help="Most symbols of a translation"
@@ -64,7 +70,7 @@ def translate_cli(
     nlp = load_pipeline(model)
     name, pipe = find_component(nlp, "translator", component)
     try:
-        pipe.options = choose_options(pipe.options, beam_size, n_best, max_length)
+        pipe.options = choose_options(pipe.options, beam_size, n_best, max_length, beam_threshold)
         texts = islice(read_texts(file), limit or None)
         found = translations(nlp, name, texts, str(file), batch_size)
         if output is None:
@@ -89,13 +95,22 @@ def translate_cli(
 
 
 def choose_options(
-    options: Any, beam_size: int | None, n_best: int | None, length: int | None
+    options: Any,
+    beam_size: int | None,
+    n_best: int | None,
+    length: int | None,
+    threshold: float | None = None,
 ) -> Any:
     """The options of a component with those of a command: a beam is as wide as the number
     of translations needs."""
     from ..generation.options import SAMPLING_OFF
 
-    given: dict[str, Any] = {"beam_size": beam_size, "num_samples": n_best, "max_length": length}
+    given: dict[str, Any] = {
+        "beam_size": beam_size,
+        "num_samples": n_best,
+        "max_length": length,
+        "beam_threshold": threshold,
+    }
     if beam_size is not None and n_best is not None and n_best > beam_size:
         raise ValueError(f"--n-best {n_best} needs a --beam-size of as many, got {beam_size}")
     if beam_size == 1:  # greedy, not a sample

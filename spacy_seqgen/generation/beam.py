@@ -34,7 +34,8 @@ class Beam:
     """Keeps the `size` most probable hypotheses of each row.
 
     A live hypothesis that can no longer beat the worst one that will be returned, whatever
-    it goes on to generate, is dropped: its probability only falls, so its score can at best
+    it goes on to generate, is dropped: its probability only falls, also what transforms make
+    of it, so its score can at best
     become its present log-probability with the largest length penalty. A row is finished
     when no hypothesis is left. What has not ended by `max_length` is returned as it is.
     The model only computes what is alive.
@@ -52,8 +53,9 @@ class Beam:
         hypothesis that has ended, and a factor (Wu et al., equation 14). It is never
         above 0, so the stop rule holds with it too.
     threshold (float): Drop live hypotheses whose log-probability is lower by more than this
-        than that of the live one in place `best`; 0 for never (Freitag and Al-Onaizan 2017,
-        https://arxiv.org/abs/1702.01806, "absolute threshold pruning").
+        than that of the live one in place `best` (Freitag and Al-Onaizan 2017,
+        https://arxiv.org/abs/1702.01806, "absolute threshold pruning"), and those that could only
+        win by becoming much longer than they are; 0 for neither.
     """
 
     def __init__(
@@ -122,7 +124,7 @@ class Beam:
             live, done, parents = self._extend(step, live, done, found, reasons, bonus, limits)
             live, close = self._prune(live, done, limits)
             doubts = np.maximum(doubts, close)
-            finished = (live.scores[:, 0] == NEVER) | (limits == step)
+            finished = ~live.there[:, 0] | (limits == step)
             keep = np.flatnonzero(~finished)
             if finished.any():
                 for row in np.flatnonzero(finished).tolist():
@@ -137,8 +139,8 @@ class Beam:
         return results
 
     def _find(self, logits: Tensor, live: Live) -> Found:
-        """The best continuations of the hypotheses of each row: twice as many as there are
-        hypotheses, so that even if half of them end there are enough to go on."""
+        """The best continuations of the hypotheses of each row: twice as many as are kept, so
+        that even if half of them end there are enough to go on."""
         k, totals = self.size, live.scores
         log_probs = logits.float().log_softmax(-1)
         ends = log_probs[:, self.end].cpu().numpy().copy()

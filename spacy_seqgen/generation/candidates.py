@@ -27,13 +27,13 @@ def best_candidates(
         hypothesis * symbols + symbol. What is -inf may be anywhere.
     """
     (rows, most), (hypotheses, symbols), device = totals.shape, log_probs.shape, log_probs.device
-    there = (totals > NEVER).reshape(-1)
+    there = np.isfinite(totals).reshape(-1)
     sums = torch.from_numpy(totals).to(device)
     numbers = torch.from_numpy((there.cumsum() - 1).clip(0).reshape(rows, most)).to(device)
     slots = None  # of the hypotheses among rows * most, unless all are there
     if hypotheses < rows * most:
         slots = torch.from_numpy(np.flatnonzero(there)).to(device)
-    if symbols < count * _BLOCK or log_probs.numel() < _LARGE:
+    if symbols < count * _BLOCK or rows * most * symbols < _LARGE:
         top = (_spread(log_probs, slots, rows, most) + sums[:, :, None]).flatten(1).topk(count)
         parents, chosen = _divmod(top.indices, symbols)
         return top.values, parents, numbers.gather(1, parents) * symbols + chosen

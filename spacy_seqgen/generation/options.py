@@ -83,8 +83,9 @@ class GenerationOptions:
     beam_threshold: float = _option(
         0.0,
         "Beam search drops hypotheses whose log-probability is lower by more than this than that "
-        "of the best one of the same length, or of the last one that will be returned "
-        "(Freitag and Al-Onaizan 2017): less to compute. 0 switches it off.",
+        "of the best one that goes on, or of the last one that will be returned (Freitag and "
+        "Al-Onaizan 2017), and those that could only win by becoming much longer: less to compute. "
+        "0 keeps the whole beam.",
     )
     coverage_beta: float = _option(
         0.0,

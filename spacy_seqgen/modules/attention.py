@@ -34,6 +34,14 @@ class Places(NamedTuple):
     most: int
 
 
+def find_places(counts: np.ndarray, device: torch.device) -> Places:
+    """Those of so many hypotheses of each sentence: shape (sentences,), int64."""
+    most, firsts = int(counts.max()), counts.cumsum() - counts
+    owners = np.arange(len(counts)).repeat(counts)
+    slots = owners * most + np.arange(len(owners)) - firsts[owners]
+    return Places(owners, torch.from_numpy(slots).to(device), most)
+
+
 class Memory(NamedTuple):
     """What a decoder attends to. The keys do not change while a sentence is decoded, so
     they are computed once for each. All hypotheses of a sentence attend to the same.
@@ -50,7 +58,7 @@ class Memory(NamedTuple):
     places: Places | None = None
 
     def select(self, rows: Tensor) -> "Memory":
-        """Some of the sentences, with as many hypotheses each."""
+        """Some of the sentences, each with as many hypotheses as any other."""
         return Memory(*(item.index_select(0, rows) for item in self[:3]))
 
     def by_sentence(self, queries: Tensor) -> Tensor:
@@ -88,7 +96,8 @@ class Attention(nn.Module):
 
     def forward(self, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """
-        queries (Tensor): Shape (batch, queries, query width).
+        queries (Tensor): Shape (batch, queries, query width). In beam search, zeros make up for
+            the hypotheses that a sentence has less than another.
         memory (Memory): Of the same batch.
         RETURNS (tuple[Tensor, Tensor]): For each query the mean of the values, weighted:
             shape (batch, queries, width); and the weights, (batch, queries, time), which

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from .attention import ATTENTIONS, AdditiveAttention, Memory, in_parts, queries_at_once
 from .recurrent_decoder import DecoderState, RecurrentDecoder
-from .seq2seq import select_memory
+from .seq2seq import select_memories
 from .tanh import fast_tanh
 
 _MAX_TABLE = 2**24  # values: 64 MB
@@ -198,7 +198,7 @@ class DecoderSteps:
         feed = None if state.feed is None else state.feed.index_select(0, index)
         memory = state.memory
         if memory is not None:
-            memory = select_memory(memory, rows, len(state.kept[0]))
+            (memory,) = select_memories([memory], rows, len(state.kept[0]))
         evidence = None if state.evidence is None else state.evidence.index_select(0, index)
         return StepState(kept, gates, feed, memory, evidence)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .decoder_steps import DecoderSteps, make_decoder_steps
 from .recurrent_decoder import DecoderState, RecurrentDecoder
-from .seq2seq import Seq2Seq, Written, select_memory
+from .seq2seq import Seq2Seq, Written, select_memories
 
 
 class RecurrentWriter(Seq2Seq):
@@ -54,6 +54,6 @@ class RecurrentWriter(Seq2Seq):
         feed = None if state.feed is None else state.feed.index_select(0, index)
         memory = state.memory
         if memory is not None:
-            memory = select_memory(memory, rows, len(state.hidden[0]))
+            (memory,) = select_memories([memory], rows, len(state.hidden[0]))
         evidence = None if state.evidence is None else state.evidence.index_select(0, index)
         return DecoderState(hidden, feed, memory, evidence)

@@ -1,6 +1,6 @@
 """What every encoder-decoder can do, whatever it is made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .attention import Memory, Places
+from .attention import Memory, find_places
 from .loss import smoothed_cross_entropy
 
 _LEAST_FOUND = 1e-30  # of attention, for its logarithm
@@ -36,8 +36,8 @@ class Seq2Seq(nn.Module):
     """Reads something, a sentence or a picture (`start`), then writes a sentence (`write`),
     symbol by symbol or, when all are known, at once.
 
-    A state may hold several hypotheses of each source, which share what was read: `select`
-    keeps some of them.
+    A state may hold several hypotheses of each source, of some more than of others, which share
+    what was read: `select` keeps some of them.
 
     label_smoothing (float): Share of the probability to spread over all symbols.
     pad (int): The symbol that is not learned.
@@ -246,34 +246,28 @@ def put_vectors(
         embedding.weight[torch.from_numpy(rows)] = given.to(embedding.weight)
 
 
-def select_memory(memory: Memory, rows: np.ndarray, hypotheses: int) -> Memory:
+def select_memories(
+    memories: Sequence[Memory], rows: np.ndarray, hypotheses: int
+) -> tuple[Memory, ...]:
     """What the sentences of some hypotheses have to be looked at.
 
-    memory (Memory): Of the sentences.
+    memories (Sequence[Memory]): Of the sentences: one for each layer that looks.
     rows (np.ndarray): Shape (kept,): the hypotheses to keep.
     hypotheses (int): How many there are now.
     """
-    if memory.places is None:
-        before = np.arange(hypotheses) // (hypotheses // len(memory.keys))
-    else:
-        before = memory.places.owners
+    count, places = len(memories[0].keys), memories[0].places
+    before = np.arange(hypotheses) // (hypotheses // count) if places is None else places.owners
     owners = before[rows]
     if np.array_equal(owners, before):
-        return memory  # as nearly always: no sentence is finished
+        return tuple(memories)  # as nearly always: no sentence is finished
+    places = None
     if (np.diff(owners) < 0).any():  # not side by side: so one memory for each
-        return _select_sentences(memory, owners)
-    sentences, counts = np.unique(owners, return_counts=True)
-    memory = _select_sentences(memory, sentences)
-    if (counts == counts[0]).all():
-        return memory
-    most, firsts = int(counts.max()), counts.cumsum() - counts
-    owners = np.arange(len(counts)).repeat(counts)
-    slots = owners * most + np.arange(len(owners)) - firsts[owners]
-    places = Places(owners, torch.from_numpy(slots).to(memory.keys.device), most)
-    return memory._replace(places=places)
-
-
-def _select_sentences(memory: Memory, sentences: np.ndarray) -> Memory:
-    if np.array_equal(sentences, np.arange(len(memory.keys))):
-        return memory._replace(places=None)
-    return memory.select(torch.from_numpy(sentences).to(memory.keys.device))
+        sentences = owners
+    else:
+        sentences, counts = np.unique(owners, return_counts=True)
+        if (counts != counts[0]).any():
+            places = find_places(counts, memories[0].keys.device)
+    if np.array_equal(sentences, np.arange(count)):
+        return tuple(memory._replace(places=places) for memory in memories)
+    kept = torch.from_numpy(sentences).to(memories[0].keys.device)
+    return tuple(memory.select(kept)._replace(places=places) for memory in memories)

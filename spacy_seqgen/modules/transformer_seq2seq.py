@@ -13,7 +13,7 @@ from .dropout import Dropout
 from .loss import output_cross_entropy
 from .output_layer import OutputLayer
 from .positions import POSITIONS
-from .seq2seq import Seq2Seq, Written, make_embedding, make_target_embedding, select_memory
+from .seq2seq import Seq2Seq, Written, make_embedding, make_target_embedding, select_memories
 from .transformer_layers import Cache, DecoderLayer, EncoderLayer
 
 
@@ -113,7 +113,7 @@ class TransformerSeq2Seq(Seq2Seq):
         hypotheses = len(state.past[0].keys) if state.past else len(state.memories[0].keys)
         index = torch.from_numpy(rows).to(state.memories[0].keys.device)
         past = tuple(Cache(*(item.index_select(0, index) for item in c)) for c in state.past)
-        memories = tuple(select_memory(memory, rows, hypotheses) for memory in state.memories)
+        memories = select_memories(state.memories, rows, hypotheses)
         return TransformerState(memories, past)
 
     def _embed(

@@ -139,6 +139,14 @@ def test_greedy_search_minds_no_coverage():
     found = choose_options(options, 1, None, None)
     assert (found.beam_size, found.num_samples, found.coverage_beta) == (1, 1, 0.0)
     assert found.temperature == 0
+    kept = choose_options(options, None, None, None, 0.0)
+    assert kept == options and choose_options(options, None, None, None, 2.5).beam_threshold == 2.5
+
+
+def test_a_threshold(model, tmp_path):
+    (tmp_path / "a.txt").write_text("the black cat\n")
+    shown = run("translate", model, tmp_path / "a.txt", "-b", 3, "--beam-threshold", 0.5)
+    assert "le chat noir" in shown
 
 
 def test_attention(model, tmp_path):

@@ -180,13 +180,20 @@ def test_a_threshold_drops_what_is_far_behind():
     assert found[0].ids.tolist() == near[0].ids.tolist() == only[0].ids.tolist() == [4] * 10
 
 
-def test_a_threshold_leaves_as_many_as_are_returned():
-    table = torch.full((6, 6), -9.0)
-    table[:, 4], table[:, 5] = 0.0, -2.0
-    options = {"beam_size": 4, "max_length": 5, "num_samples": 4}
-    _, exact = count_hypotheses(table, **options)
-    _, found = count_hypotheses(table, **options, beam_threshold=0.1)
-    assert [h.ids.tolist() for h in found] == [h.ids.tolist() for h in exact]
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 10_000), st.integers(2, 5), st.integers(1, 5), st.sampled_from([0.01, 0.3, 1.5]),
+    st.sampled_from([(), ("ab",)]),
+)  # fmt: skip
+def test_a_threshold_leaves_as_many_as_are_returned(seed, size, count, threshold, stop):
+    """Also where some have ended, and where there are hardly more than that."""
+    options = {
+        "beam_size": size, "num_samples": min(size, count), "max_length": 1 + seed % 7, "stop": stop
+    }  # fmt: skip
+    _, exact = count_hypotheses(chain(seed, 1.5), **options)
+    _, found = count_hypotheses(chain(seed, 1.5), **options, beam_threshold=threshold)
+    assert len(found) == len(exact)
+    assert len({(*h.ids.tolist(), h.finish_reason) for h in found}) == len(found)
 
 
 def test_a_threshold_does_not_wait_for_the_longest():
@@ -201,6 +208,21 @@ def test_a_threshold_does_not_wait_for_the_longest():
         assert len(found[0].ids) == length
 
 
+def test_logits_that_are_no_numbers_end_a_row():
+    """Those of a broken model or transform: there is nothing to return, and the others go on."""
+    tables = torch.stack([chain(1), torch.full((6, 6), float("nan"))])
+
+    def begin(rows):
+        return (torch.tensor(list(rows))[:, None],), np.full(len(rows), 2)
+
+    def step(state, ids):
+        return tables[state[0][:, 0], torch.as_tensor(ids)], state
+
+    search = Search(GenerationOptions(beam_size=3, max_length=5), step, SYMBOLS)
+    found, nothing = search.run(begin, ["a", "b"])
+    assert len(found) == 1 and nothing == []
+
+
 @pytest.mark.parametrize("threshold", [0.0, 0.7])
 def test_rows_may_have_different_numbers_of_hypotheses(threshold):
     """Whatever is in the batch: with transforms, which look at what was written, too."""
@@ -212,14 +234,16 @@ def test_rows_may_have_different_numbers_of_hypotheses(threshold):
     def step(state, ids):
         return tables[state[0][:, 0], torch.as_tensor(ids)], state
 
-    for more in ({}, {"repetition_penalty": 1.2, "no_repeat_ngram_size": 3}, {"min_length": 4}):
+    repetitions = {"repetition_penalty": 1.2, "no_repeat_ngram_size": 3}
+    for more in ({}, repetitions, {"min_length": 4}, {"stop": "ab"}):
         options = GenerationOptions(
             beam_size=4, num_samples=2, max_length=15, beam_threshold=threshold, **more
         )
         search = Search(options, step, SYMBOLS)
-        together = search.run(begin, [str(n) for n in range(12)])
+        limits = [3 + n for n in range(12)]
+        together = search.run(begin, [str(n) for n in range(12)], limits)
         for row, found in enumerate(together):
-            (alone,) = search.run(lambda _, row=row: begin([row]), ["q"])
+            (alone,) = search.run(lambda _, row=row: begin([row]), ["q"], [limits[row]])
             assert [h.ids.tolist() for h in alone] == [h.ids.tolist() for h in found]
             for one, other in zip(alone, found, strict=True):
                 np.testing.assert_allclose(one.log_probs, other.log_probs, atol=1e-5)

@@ -78,8 +78,9 @@ def test_what_needs_attention(setting):
         make_nlp(model={"attention": "none"}, **setting)
 
 
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
 @pytest.mark.parametrize("transformer", [False, True])
-def test_a_coverage_penalty_does_not_depend_on_the_batch(transformer):
+def test_a_coverage_penalty_does_not_depend_on_the_batch(transformer, threshold):
     kind = {
         "@architectures": "spacy-seqgen.TransformerSeq2Seq.v1",
         "width": 16, "num_layers": 1, "num_heads": 2, "inner_size": 16,
@@ -90,7 +91,9 @@ def test_a_coverage_penalty_does_not_depend_on_the_batch(transformer):
     texts = [text for text, _ in PAIRS] + ["dog", "the the cat"]
     pipe.options = GenerationOptions(max_length=12, beam_size=3)
     plain = [doc._.translation for doc in nlp.pipe(texts)]
-    pipe.options = GenerationOptions(max_length=12, beam_size=3, coverage_beta=3.0)
+    pipe.options = GenerationOptions(
+        max_length=12, beam_size=3, coverage_beta=3.0, beam_threshold=threshold
+    )
     together = [doc._.translation for doc in nlp.pipe(texts)]
     assert together == [nlp(text)._.translation for text in texts]
     assert together != plain

@@ -94,12 +94,20 @@ def test_round_trip_into_other_weights(trained, tmp_path):
     assert [doc._.translation for doc in loaded.pipe(s for s, _ in PAIRS)] == expected
 
 
-@pytest.mark.parametrize("beam_size", [1, 3])
-def test_a_result_does_not_depend_on_the_batch(trained, beam_size):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"beam_size": 1},
+        {"beam_size": 3},
+        {"beam_size": 5, "beam_threshold": 1.5},
+        {"beam_size": 5, "beam_threshold": 0.5, "num_samples": 2},
+    ],
+)
+def test_a_result_does_not_depend_on_the_batch(trained, options):
     from spacy_seqgen.generation import GenerationOptions
 
     pipe = trained.get_pipe("translator")
-    pipe.options = GenerationOptions(max_length=30, beam_size=beam_size)
+    pipe.options = GenerationOptions(max_length=30, **options)
     texts = [source for source, _ in PAIRS] + ["dog dog", "sees", "the the the black the cat"]
     alone = [trained(text)._.translation for text in texts]
     for size in (2, 8):
