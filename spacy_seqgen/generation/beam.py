@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from .candidates import best_candidates
-from .hypotheses import REASONS, Done, Found, Live, are_apart, take
+from .hypotheses import REASONS, Done, Found, Live, take
 from .logits import NEVER, LogitsTransform, allow_end_if_nothing_else
+from .pruning import Pruning, length_penalty
 from .results import Hypothesis
-from .sampling import TOLERANCE, SelectFunction, StepFunction, select_rows
+from .sampling import SelectFunction, StepFunction, select_rows
 from .stopping import StopCondition
 
 # State -> shape (rows,): for each row the sum, over the symbols of the source, of the
@@ -19,25 +20,13 @@ from .stopping import StopCondition
 CoverageFunction = Callable[[Any], Tensor]
 
 _LENGTH, _END, _STOP = range(len(REASONS))
-# With a threshold, no hypothesis is expected to become longer than this times its length, and
-# so many symbols.
-_LONGER, _MORE = 1.25, 2
-
-
-def length_penalty(length: np.ndarray | Tensor | float, alpha: float) -> Any:
-    """Equation 14 of Wu et al.: ((5 + length) / 6) ** alpha, where length counts the
-    generated symbols, the end symbol included."""
-    return ((5.0 + length) / 6.0) ** alpha
 
 
 class Beam:
     """Keeps the `size` most probable hypotheses of each row.
 
-    A live hypothesis that can no longer beat the worst one that will be returned, whatever
-    it goes on to generate, is dropped: its probability only falls, also what transforms make
-    of it, so its score can at best
-    become its present log-probability with the largest length penalty. A row is finished
-    when no hypothesis is left. What has not ended by `max_length` is returned as it is.
+    A live hypothesis that can no longer beat the worst one that will be returned is dropped. A
+    row is finished when none is left. What has not ended by `max_length` is returned as it is.
     The model only computes what is alive.
 
     step (StepFunction): The model.
@@ -51,11 +40,8 @@ class Beam:
     conditions (Sequence[StopCondition]): Beside the end symbol, what ends a hypothesis.
     coverage (CoverageFunction | None), beta (float): What is added to the score of a
         hypothesis that has ended, and a factor (Wu et al., equation 14). It is never
-        above 0, so the stop rule holds with it too.
-    threshold (float): Drop live hypotheses whose log-probability is lower by more than this
-        than that of the live one in place `best` (Freitag and Al-Onaizan 2017,
-        https://arxiv.org/abs/1702.01806, "absolute threshold pruning"), and those that could only
-        win by becoming much longer than they are; 0 for neither.
+        above 0, so what can no longer win is known with it too.
+    threshold (float): See `Pruning`.
     """
 
     def __init__(
@@ -91,7 +77,7 @@ class Beam:
         self.select = select
         self.coverage = coverage
         self.beta = beta
-        self.threshold = threshold
+        self.pruning = Pruning(best, alpha, threshold)
 
     def run(
         self, state: Any, last_ids: np.ndarray, limits: np.ndarray | None = None
@@ -122,13 +108,13 @@ class Beam:
             doubts = np.maximum(doubts, found.find_doubts(reasons > _LENGTH, k))
             bonus = self._bonus(state, live)
             live, done, parents = self._extend(step, live, done, found, reasons, bonus, limits)
-            live, close = self._prune(live, done, limits)
+            live, close = self.pruning.prune(live, done, limits)
             doubts = np.maximum(doubts, close)
             finished = ~live.there[:, 0] | (limits == step)
             keep = np.flatnonzero(~finished)
             if finished.any():
                 for row in np.flatnonzero(finished).tolist():
-                    certain = self._is_certain(done, row, doubts[row], limits[row])
+                    certain = self.pruning.is_certain(done, row, doubts[row], limits[row])
                     results[alive[row]] = done.results(row, self.best, certain)
                 if not len(keep):
                     break
@@ -207,25 +193,6 @@ class Beam:
             done = done.joined(live, np.where(over[:, None], scores, NEVER), none)
         return live, done, parents
 
-    def _prune(self, live: Live, done: Done, limits: np.ndarray) -> tuple[Live, np.ndarray]:
-        """Drop what can't win any more; with a threshold, also what is not likely to.
-
-        RETURNS (tuple): The living, and, shape (rows,), the log-probability of the best one that
-            is not likely to and may be in or out, with other rounding errors; -inf for none.
-        """
-        values, worst = live.scores, done.scores[:, self.best - 1, None]
-        if self.threshold:
-            limits = np.minimum(limits, live.ids.shape[2] * _LONGER + _MORE)
-        reachable = values / length_penalty(limits.astype(np.float32), self.alpha)[:, None]
-        lost = reachable < worst - TOLERANCE
-        close = np.full(len(values), NEVER, dtype=np.float32)
-        if self.threshold:
-            edge = values[:, self.best - 1, None] - self.threshold
-            lost |= values < edge
-            near = _are_near(values, edge) | _are_near(reachable, worst - TOLERANCE)
-            close = np.where(near, values, NEVER).max(1)
-        return live._replace(scores=np.where(lost, NEVER, values)), close
-
     def _bonus(self, state: Any, live: Live) -> np.ndarray | None:
         """What the coverage of each hypothesis adds to its score, should it end now."""
         if self.coverage is None:
@@ -246,24 +213,3 @@ class Beam:
                 for place in condition(texts[:, -1].tolist(), texts):
                     reasons[place // width, place % width] = _STOP
         return reasons
-
-    def _is_certain(self, done: Done, row: int, doubt: float, limit: int) -> bool:
-        """Whether the results would be the same with other rounding errors: they are apart,
-        and what was let go, though it was as good as what was kept, could never have been
-        better. Nor could it have crowded them out: its probability only falls.
-
-        doubt (float): The best score of what may have been let go or kept; -inf for none.
-        limit (int): The longest it could become.
-        """
-        if not are_apart(done.scores[row : row + 1, : self.best + 1])[0]:
-            return False
-        if doubt == NEVER:
-            return True
-        scores, lengths = done.scores[row, : self.best], done.lengths[row, : self.best]
-        totals = scores * length_penalty(lengths, self.alpha)
-        reachable = doubt / length_penalty(float(limit), self.alpha)
-        return bool(min((totals - doubt).min(), (scores - reachable).min()) > TOLERANCE)
-
-
-def _are_near(values: np.ndarray, edge: np.ndarray) -> np.ndarray:
-    return (values >= edge - TOLERANCE) & (values <= edge + TOLERANCE)

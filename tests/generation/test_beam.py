@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spacy_seqgen.generation import GenerationOptions, Search, Symbols
-from spacy_seqgen.generation.beam import length_penalty
 from spacy_seqgen.generation.hypotheses import Found
+from spacy_seqgen.generation.pruning import length_penalty
 
 TEXTS = ["<pad>", "<unk>", "<s>", "</s>", "a", "b"]
 SYMBOLS = Symbols(TEXTS, 3, (0, 1, 2), lambda ids: "".join(TEXTS[i] for i in ids))
