@@ -111,33 +111,35 @@ class Beam:
             live, close = self.pruning.prune(live, done, limits)
             doubts = np.maximum(doubts, close)
             finished = ~live.there[:, 0] | (limits == step)
-            keep = np.flatnonzero(~finished)
             if finished.any():
                 for row in np.flatnonzero(finished).tolist():
                     certain = self.pruning.is_certain(done, row, doubts[row], limits[row])
                     results[alive[row]] = done.results(row, self.best, certain)
+                keep = np.flatnonzero(~finished)
                 if not len(keep):
                     break
                 alive, doubts, limits = alive[keep], doubts[keep], limits[keep]
                 live, done = live.rows(keep), done.rows(keep)
-            state = self.select(state, take(numbers[keep], parents[keep])[live.there])
-            ids = live.ids[:, :, -1][live.there]
+                numbers, parents = numbers[keep], parents[keep]
+            there = live.there
+            state = self.select(state, take(numbers, parents)[there])
+            ids = live.ids[:, :, -1][there]
         return results
 
     def _find(self, logits: Tensor, live: Live) -> Found:
         """The best continuations of the hypotheses of each row: twice as many as are kept, so
         that even if half of them end there are enough to go on."""
-        k, totals = self.size, live.scores
+        k, most = self.size, int(live.there.sum(1).max())
+        totals = live.scores[:, :most]
         log_probs = logits.float().log_softmax(-1)
-        ends = log_probs[:, self.end].cpu().numpy().copy()
+        ends = log_probs[:, self.end].cpu().numpy().copy() if self.min_length else None
         ranked = self._rank(log_probs, live)
         # One more shows the margin.
-        width = min(2 * k + 1, totals.shape[1] * logits.shape[-1])
-        found = best_candidates(ranked, totals, width)
-        chosen = log_probs.view(-1)[found[2]].cpu().numpy()
-        top, parents, places = (item.cpu().numpy() for item in found)
+        width = min(2 * k + 1, most * logits.shape[-1])
+        top, parents, places = best_candidates(ranked, totals, width)
+        chosen = log_probs.take(torch.from_numpy(places).to(log_probs.device)).cpu().numpy()
         symbols = places % logits.shape[-1]
-        if self.min_length:  # struck out of log_probs while it may not come
+        if ends is not None:  # struck out of log_probs while it may not come
             chosen = np.where(symbols == self.end, ends[take(live.numbers, parents)], chosen)
         return Found.make(top, parents, symbols, chosen, 2 * k)
 

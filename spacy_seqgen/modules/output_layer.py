@@ -39,7 +39,9 @@ class OutputLayer(Linear):
         return rows
 
     def _pack(self) -> Any:
-        """The weights in FBGEMM's order, or None if float16 can't hold them."""
+        """The weights in FBGEMM's order, or None if there is none or float16 can't hold them."""
+        if torch.backends.quantized.engine not in ("x86", "fbgemm"):
+            return None
         weight, bias = self.weight.detach(), self.bias.detach()
         if weight.dtype != torch.float32 or not bool(weight.abs().max() <= _LARGEST):
             return None
@@ -50,5 +52,4 @@ class OutputLayer(Linear):
 
 
 def _can_pack(inputs: Tensor) -> bool:
-    known = torch.backends.quantized.engine in ("x86", "fbgemm")
-    return known and inputs.device.type == "cpu" and inputs.dtype == torch.float32
+    return inputs.device.type == "cpu" and inputs.dtype == torch.float32

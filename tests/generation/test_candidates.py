@@ -24,7 +24,8 @@ def test_they_are_the_best_of_all(symbols, counts):
     for row, size in enumerate(counts):
         totals[row, :size] = torch.randn(size, generator=generator)
     count = min(9, symbols * min(counts))
-    values, parents, places = best_candidates(log_probs, totals.numpy(), count)
+    found = best_candidates(log_probs, totals.numpy(), count)
+    values, parents, places = map(torch.from_numpy, found)
     assert values.shape == parents.shape == places.shape == (3, count)
     first = 0
     for row, size in enumerate(counts):
@@ -41,14 +42,14 @@ def test_hypotheses_that_are_none_come_last():
     totals = np.array([[0.0, -np.inf]], np.float32)
     values, parents, places = best_candidates(torch.zeros(1, 4000).log_softmax(-1), totals, 5)
     assert (parents == 0).all() and (places < 4000).all()
-    assert values.isfinite().all()
+    assert np.isfinite(values).all()
 
 
 @pytest.mark.usefixtures("large")
 def test_more_candidates_than_there_are():
     totals = np.array([[0.0, -np.inf], [0.0, 0.0]], np.float32)
     values, _, places = best_candidates(torch.zeros(3, 100).log_softmax(-1), totals, 150)
-    assert values.isfinite().sum(1).tolist() == [100, 150]
+    assert np.isfinite(values).sum(1).tolist() == [100, 150]
     assert (places >= 0).all() and (places < 300).all()
 
 
@@ -57,4 +58,4 @@ def test_more_candidates_than_blocks(monkeypatch):
     log_probs = torch.randn(2, 2050, generator=torch.Generator().manual_seed(0))
     values, _, _ = best_candidates(log_probs, np.zeros((1, 2), np.float32), 201)
     expected = log_probs.view(1, -1).topk(201).values
-    torch.testing.assert_close(values, expected)
+    np.testing.assert_allclose(values, expected)
