@@ -109,8 +109,9 @@ class Beam:
             bonus = self._bonus(state, live)
             live, done, parents = self._extend(step, live, done, found, reasons, bonus, limits)
             live, close = self.pruning.prune(live, done, limits)
-            doubts = np.maximum(doubts, close)
-            finished = ~live.there[:, 0] | (limits == step)
+            over = limits == step  # whatever is alive has been put to what has ended
+            doubts = np.where(over, doubts, np.maximum(doubts, close))
+            finished = ~live.there[:, 0] | over
             if finished.any():
                 for row in np.flatnonzero(finished).tolist():
                     certain = self.pruning.is_certain(done, row, doubts[row], limits[row])

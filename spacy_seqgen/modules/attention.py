@@ -59,7 +59,8 @@ class Memory(NamedTuple):
 
     def select(self, rows: Tensor) -> "Memory":
         """Some of the sentences, each with as many hypotheses as any other."""
-        return Memory(*(item.index_select(0, rows) for item in self[:3]))
+        values, keys, mask = (item.index_select(0, rows) for item in self[:3])
+        return Memory(values, keys, mask)
 
     def by_sentence(self, queries: Tensor) -> Tensor:
         """(hypotheses, time, width) to (sentences, hypotheses of each * time, width); zeros

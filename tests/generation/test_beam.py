@@ -208,6 +208,14 @@ def test_a_threshold_does_not_wait_for_the_longest():
         assert len(found[0].ids) == length
 
 
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_what_ends_at_the_limit_is_certain(threshold):
+    table = chain(5)
+    table[:, 3] = -30.0
+    (found,) = search_beam(table, beam_size=3, max_length=9, beam_threshold=threshold)
+    assert found.finish_reason == "length" and found.certain
+
+
 def test_logits_that_are_no_numbers_end_a_row():
     """Those of a broken model or transform: there is nothing to return, and the others go on."""
     tables = torch.stack([chain(1), torch.full((6, 6), float("nan"))])
