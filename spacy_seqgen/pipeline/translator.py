@@ -282,7 +282,7 @@ class Translator(GeneratingPipe):
     @property
     def _options(self) -> GenerationOptions:
         """Evaluations between updates are greedy: they need not be better than that to
-        choose the best model, and take a fraction of the time."""
+        choose the best model, and take less time."""
         if not self._is_training or not self.greedy_evaluation:
             return self.options
         return GenerationOptions(
