@@ -7,6 +7,8 @@ from spacy_seqgen.vocabularies.subwords import Subwords
 
 TEXTS = ["The weather is fine.", "The weather is bad.", "l'homme est là, n'est-ce pas ?"]
 
+WORDS = sorted({word for text in TEXTS for word in text.split()})
+
 
 def make_subwords(**settings):
     vocabulary = Subwords(**{"size": 80, "min_count": 1, **settings})
@@ -76,6 +78,28 @@ def test_round_trip(vocabulary):
     assert other.settings == vocabulary.settings
     for text in TEXTS:
         assert other.encode(text).ids.tolist() == vocabulary.encode(text).ids.tolist()
+
+
+@given(st.lists(st.sampled_from(WORDS), min_size=1), st.integers(20, 120))
+def test_a_part_of_a_vocabulary_has_the_same_ids(words, size):
+    whole = make_subwords(size=size)
+    before = {text: whole.split(text)[0] for text in (*TEXTS, " ".join(words))}
+    part = Subwords().from_dict(whole.put_first([" ".join(words)]))
+    assert part.symbols == whole.symbols[: len(part)]
+    assert {text: whole.split(text)[0] for text in before} == before
+    own = " ".join(words)
+    assert part.encode(own).ids.tolist() == whole.encode(own).ids.tolist()
+    for text in TEXTS:  # of pieces, as they come
+        assert part.decode(part.encode(text).ids.tolist()) == whole.decode(whole.encode(text).ids)
+
+
+def test_a_part_of_a_vocabulary_lacks_what_is_not_needed(vocabulary):
+    whole = make_subwords()
+    part = Subwords().from_dict(whole.put_first(["The weather"]))
+    assert {"\u2581weather", "\u2581The"} <= set(part.symbols)
+    assert set(whole.symbols) - set(part.symbols) >= {"\u2581is"}
+    assert sorted(whole.symbols) == sorted(vocabulary.symbols)
+    assert part.settings == whole.settings
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,7 @@ class AttentiveCaptioner(RecurrentWriter):
         memory_size = hidden_size + (_PLACE_SIZE if positions else 0)
         self.decoder = RecurrentDecoder(
             make_embedding(target_size, embedding_size, pad),
+            symbols=target_size,
             memory_size=memory_size,
             hidden_size=hidden_size,
             num_layers=num_layers,

@@ -15,12 +15,18 @@ class Linear(nn.Linear):
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        rows = inputs.numel() // self.in_features
-        if not _makes_code(inputs) or not rows % ROWS_MULTIPLE:
-            return super().forward(inputs)
-        flat = inputs.reshape(rows, -1).to(torch.get_autocast_dtype("cpu"))
-        outputs = super().forward(F.pad(flat, (0, 0, 0, -rows % ROWS_MULTIPLE)))
-        return outputs[:rows].view(*inputs.shape[:-1], -1)
+        return linear(inputs, self.weight, self.bias)
+
+
+def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """What `Linear` computes: (..., inputs) to (..., outputs)."""
+    width = weight.shape[1]
+    rows = inputs.numel() // width
+    if not _makes_code(inputs) or not rows % ROWS_MULTIPLE:
+        return F.linear(inputs, weight, bias)
+    flat = inputs.reshape(rows, -1).to(torch.get_autocast_dtype("cpu"))
+    outputs = F.linear(F.pad(flat, (0, 0, 0, -rows % ROWS_MULTIPLE)), weight, bias)
+    return outputs[:rows].view(*inputs.shape[:-1], -1)
 
 
 def _makes_code(inputs: Tensor) -> bool:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from .linear import ROWS_MULTIPLE
+from .output_layer import OutputLayer
 
 _IN_CACHE = 2**19  # values of a CPU, 2 MB
 _ROWS = 512  # whose logits are computed together on a CPU
@@ -31,14 +32,14 @@ def smoothed_cross_entropy(
 
 
 def output_cross_entropy(
-    states: Tensor, output: nn.Linear, targets: Tensor, smoothing: float
+    states: Tensor, output: OutputLayer, targets: Tensor, smoothing: float
 ) -> tuple[Tensor, Tensor]:
     """`smoothed_cross_entropy` of the logits that a layer makes of states: shape (n, width).
 
     There is never more than one matrix of (n, symbols), which holds logits and then gradients:
     with thousands of symbols, moving it in memory takes longer than to compute it.
     """
-    return _OfStates.apply(states, output.weight, output.bias, targets, smoothing)
+    return _OfStates.apply(states, output.used, output.bias, targets, smoothing)
 
 
 class _OfLogits(torch.autograd.Function):

@@ -50,6 +50,7 @@ class RecurrentDecoder(nn.Module):
     together.
 
     embedding (nn.Embedding): For the symbols of the target.
+    symbols (int): How many there are to predict; the embeddings may have more.
     memory_size (int): Width of what is attended to.
     hidden_size (int): Width of the states.
     num_layers (int): Number of recurrent layers.
@@ -70,6 +71,7 @@ class RecurrentDecoder(nn.Module):
         self,
         embedding: nn.Embedding,
         *,
+        symbols: int,
         memory_size: int,
         hidden_size: int,
         num_layers: int,
@@ -99,7 +101,7 @@ class RecurrentDecoder(nn.Module):
         self.projection: nn.Module = nn.Identity()
         if tied and width != hidden_size:
             self.projection = Linear(hidden_size, width, bias=False)
-        self.output = OutputLayer(width if tied else hidden_size, embedding.num_embeddings)
+        self.output = OutputLayer(width if tied else hidden_size, symbols)
         if tied:
             self.output.weight = embedding.weight
 

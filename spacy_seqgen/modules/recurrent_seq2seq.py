@@ -54,6 +54,7 @@ class RecurrentSeq2Seq(RecurrentWriter):
         self.bridge = Bridge(hidden_size, num_layers, 2 if cell == "lstm" else 1)
         self.decoder = RecurrentDecoder(
             make_target_embedding(self.encoder.embedding, target_size, shared=tied_source),
+            symbols=target_size,
             memory_size=hidden_size,
             hidden_size=hidden_size,
             num_layers=num_layers,

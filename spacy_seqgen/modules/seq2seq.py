@@ -213,13 +213,13 @@ def make_target_embedding(source: nn.Embedding, symbols: int, *, shared: bool) -
 
     source (nn.Embedding): That of the source, as `make_embedding` made it.
     symbols (int): Of the target.
-    shared (bool): Use that of the source.
-    RAISES (ValueError): If that can't be, because their numbers of symbols differ.
+    shared (bool): Use that of the source, whose first symbols are those of the target.
+    RAISES (ValueError): If that can't be, because it has fewer symbols.
     """
     if not shared:
         assert source.padding_idx is not None
         return make_embedding(symbols, source.embedding_dim, source.padding_idx)
-    if source.num_embeddings != symbols:
+    if source.num_embeddings < symbols:
         raise ValueError(
             "tied_source = true makes one embedding for both languages, but the source has "
             f"{source.num_embeddings} symbols and the target {symbols}"

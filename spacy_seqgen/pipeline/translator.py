@@ -112,7 +112,8 @@ class Translator(GeneratingPipe):
             new ones, or what `label_data` has of both. Necessary for a corpus that is
             streamed, of which spaCy only shows the first 100 examples.
         shared_vocabulary (bool): Make one of both languages, with the settings of the
-            source's, for languages that have many words in common.
+            source's, for languages that have many words in common. The target's holds those
+            of its symbols that translations are made of, with the same ids.
         source_vectors, target_vectors (str | Path | None): Word vectors for the
             embeddings: a file (see `spacy_seqgen.vectors`), or "vocab" for `nlp.vocab`'s.
         RAISES (ValueError): If the training data has no translations, vectors do not fit, a
@@ -137,13 +138,12 @@ class Translator(GeneratingPipe):
             )
         sources: Sequence[Source] = docs  # which bring their own tokens, where those count
         if shared_vocabulary:
-            self._share_vocabulary(target_vocabulary)
-            sources = targets = [*sources, *targets]
+            self._check_shareable(target_vocabulary)
+            sources = [*sources, *targets]
         self._fill("source_vocabulary", sources, source_vocabulary)
         if shared_vocabulary:
-            self.target_vocabulary.from_dict(self.source_vocabulary.to_dict())
-        else:
-            self._fill("target_vocabulary", targets, target_vocabulary)
+            target_vocabulary = source_vocabulary or self.source_vocabulary.put_first(targets)
+        self._fill("target_vocabulary", targets, target_vocabulary)
         if source_vectors and target_vectors and self.model.attrs.get("tied_source"):
             raise OptionError(
                 f"'{self.name}' has one table of embeddings (tied_source = true): give only "
@@ -173,7 +173,7 @@ class Translator(GeneratingPipe):
         else:
             vocabulary.build(vocabulary.count(texts))
 
-    def _share_vocabulary(self, given: dict[str, Any] | None) -> None:
+    def _check_shareable(self, given: dict[str, Any] | None) -> None:
         if given:
             raise ValueError(
                 f"'{self.name}' has shared_vocabulary = true, so that its target_vocabulary is the "
@@ -190,7 +190,8 @@ class Translator(GeneratingPipe):
         if not self.model.attrs.get("tied_source"):
             return
         source, target = (vocabulary.to_dict() for vocabulary in self.vocabularies.values())
-        if source != target:
+        has_same_ids = source["symbols"][: len(target["symbols"])] == target["symbols"]
+        if source["settings"] != target["settings"] or not has_same_ids:
             raise OptionError(
                 f"'{self.name}' has one table of embeddings (tied_source = true), but two "
                 "vocabularies: set shared_vocabulary = true in "

@@ -149,6 +149,26 @@ class Vocabulary:
             )
         self._set_symbols([*SPECIALS, *(symbol for _, symbol in sorted(kept))])
 
+    def put_first(self, texts: Iterable[Source]) -> dict[str, Any]:
+        """Give the lowest ids to the symbols that some texts are made of, and keep the others
+        behind them.
+
+        texts (Iterable[Source]): The texts.
+        RETURNS (dict[str, Any]): A vocabulary of these symbols alone, with the same ids, as
+            `to_dict` has it.
+        """
+        needed = self._with_parts({symbol for text in texts for symbol in self.split(text)[0]})
+        ordinary = self.symbols[len(SPECIALS) :]
+        first = [*SPECIALS, *(symbol for symbol in ordinary if symbol in needed)]
+        rest = [symbol for symbol in ordinary if symbol not in needed]
+        data = self.to_dict()
+        self.from_dict({**data, "symbols": first + rest})
+        return {**data, "symbols": first}
+
+    def _with_parts(self, symbols: set[str]) -> set[str]:
+        """These, and those without which they can't be found in a text."""
+        return symbols
+
     def _set_symbols(self, symbols: list[str]) -> None:
         self.symbols = symbols
         first = len(SPECIALS)

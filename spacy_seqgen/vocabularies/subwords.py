@@ -119,6 +119,18 @@ class Subwords(Vocabulary):
         common += 1  # what stands for spaces
         return max(1, min(common, self.size - len(SPECIALS)))
 
+    def put_first(self, texts: Iterable[Source]) -> dict[str, Any]:
+        data = super().put_first(texts)
+        kept = set(data["symbols"])
+        return {**data, "merges": [pair for pair in data["merges"] if "".join(pair) in kept]}
+
+    def _with_parts(self, symbols: set[str]) -> set[str]:
+        needed = symbols | {symbol for symbol in self.symbols if len(symbol) == 1}
+        for one, two in reversed(self.merges):  # parts are made before what they are parts of
+            if one + two in needed:
+                needed |= {one, two}
+        return needed
+
     def to_dict(self) -> dict[str, Any]:
         return {**super().to_dict(), "merges": [list(pair) for pair in self.merges]}
 

@@ -10,6 +10,7 @@ from spacy_seqgen.modules import loss, transformer_layers
 from spacy_seqgen.modules.dropout import Dropout
 from spacy_seqgen.modules.linear import Linear
 from spacy_seqgen.modules.loss import output_cross_entropy, smoothed_cross_entropy
+from spacy_seqgen.modules.output_layer import OutputLayer
 from spacy_seqgen.modules.tanh import fast_tanh
 from spacy_seqgen.modules.transformer_layers import Cache, attend
 
@@ -58,11 +59,19 @@ def test_cross_entropy_of_bfloat16_is_computed_in_float32():
     assert torch.allclose(gradient.float(), expected_gradient, rtol=1e-2, atol=1e-6)
 
 
+def make_output(width, symbols, extra):
+    """With a table that has more rows than there are symbols."""
+    layer = OutputLayer(width, symbols)
+    layer.weight = torch.nn.Parameter(torch.randn(symbols + extra, width))
+    return layer
+
+
 @pytest.mark.parametrize("rows", [0, 1, 7, 511, 512, 513, 1100])
 @pytest.mark.parametrize(("dtype", "close"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
-def test_cross_entropy_of_an_output_layer_is_that_of_its_logits(rows, dtype, close):
+@pytest.mark.parametrize("extra", [0, 6])
+def test_cross_entropy_of_an_output_layer_is_that_of_its_logits(rows, dtype, close, extra):
     torch.manual_seed(rows)
-    layer = torch.nn.Linear(8, 50)
+    layer = make_output(8, 50, extra)
     states, targets = torch.randn(rows, 8, requires_grad=True), torch.randint(0, 50, (rows,))
     weights, results = torch.rand(rows), []
     for function in (output_cross_entropy, lambda x, y, *rest: smoothed_cross_entropy(y(x), *rest)):
@@ -82,7 +91,7 @@ def test_cross_entropy_of_an_output_layer_in_double_precision():
     inputs = (states, layer.weight, layer.bias)
 
     def function(x, weight, bias):
-        given = types.SimpleNamespace(weight=weight, bias=bias)
+        given = types.SimpleNamespace(used=weight, bias=bias)
         return output_cross_entropy(x, given, targets, 0.2)[0]
 
     assert torch.autograd.gradcheck(function, inputs)
@@ -96,7 +105,7 @@ def test_cross_entropy_of_an_output_layer_meets_few_numbers_of_rows(rows, monkey
     )
     with torch.autocast("cpu", torch.bfloat16):
         output_cross_entropy(
-            torch.randn(rows, 4), torch.nn.Linear(4, 9), torch.zeros(rows, dtype=torch.long), 0.1
+            torch.randn(rows, 4), OutputLayer(4, 9), torch.zeros(rows, dtype=torch.long), 0.1
         )
     assert seen == [(rows + 127) // 128 * 128]
 

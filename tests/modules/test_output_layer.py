@@ -35,6 +35,21 @@ def test_predictions_have_weights_in_float16():
     assert set(layer.state_dict()) == {"weight", "bias"}
 
 
+@pytest.mark.parametrize("learns", [False, True])
+def test_a_table_may_have_more_rows_than_there_are_symbols(learns):
+    torch.manual_seed(0)
+    layer, table = OutputLayer(6, 9), nn.Embedding(12, 6)
+    layer.weight = table.weight
+    inputs = torch.randn(2, 3, 6)
+    with torch.set_grad_enabled(learns):
+        found = layer.train(learns)(inputs)
+    expected = nn.functional.linear(inputs, table.weight[:9], layer.bias)
+    torch.testing.assert_close(found, expected, atol=0.0 if learns else 2e-3, rtol=0.0)
+    if learns:
+        found.sum().backward()
+        assert table.weight.grad[:9].all() and not table.weight.grad[9:].any()
+
+
 @half
 @pytest.mark.parametrize("value", [1e6, float("nan"), float("inf")])
 def test_weights_that_float16_can_not_hold(value):

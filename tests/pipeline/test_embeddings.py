@@ -207,19 +207,38 @@ def test_characters_have_no_word_vectors(path):
 @pytest.mark.parametrize("model", [RECURRENT, TRANSFORMER], ids=["recurrent", "transformer"])
 def test_both_languages_may_share_a_table(path, model, tmp_path):
     nlp = make_nlp(path, model=model, tied_source=True)
-    assert row(nlp, "target", "cat") == row(nlp, "source", "cat")
+    assert row(nlp, "target", "chat") == row(nlp, "source", "chat")
     train(nlp)
     net = nlp.get_pipe("translator").model.shims[0].net
     source, target = net.embeddings.values()
     assert source.weight is target.weight
+    sizes = [len(item) for item in nlp.get_pipe("translator").vocabularies.values()]
+    assert len(source.weight) == sizes[0] > sizes[1]
     output = getattr(net, "output", None) or net.decoder.output
-    assert output.weight is target.weight
+    assert output.weight is target.weight and len(output.bias) == sizes[1]
     nlp.to_disk(tmp_path)
     loaded = make_nlp(model=model, tied_source=True, seed=3).from_disk(tmp_path)
     other = loaded.get_pipe("translator").model.shims[0].net
     for name, values in net.state_dict().items():
         assert torch.equal(other.state_dict()[name], values)
     assert other.embeddings["source"].weight is other.embeddings["target"].weight
+    text = "the cat sees the dog"
+    nlp.from_disk(tmp_path)  # and with its beam
+    assert loaded(text)._.translation == nlp(text)._.translation
+
+
+def test_a_table_of_one_vocabulary_for_both_languages_still_loads(tmp_path):
+    """As it was made before the target had its own part."""
+    nlp = make_nlp(model=TRANSFORMER, tied_source=True)
+    pipe, examples = nlp.get_pipe("translator"), make_examples(nlp)
+    labels = pipe.source_vocabulary.to_dict()
+    pipe.initialize(lambda: examples, source_vocabulary=labels, shared_vocabulary=True)
+    sizes = {len(vocabulary) for vocabulary in pipe.vocabularies.values()}
+    assert sizes == {len(labels["symbols"])} == {len(pipe.model.shims[0].net.output.bias)}
+    nlp.to_disk(tmp_path)
+    loaded = make_nlp(model=TRANSFORMER, tied_source=True, seed=3).from_disk(tmp_path)
+    nlp.from_disk(tmp_path)
+    assert loaded("the cat")._.translation == nlp("the cat")._.translation
 
 
 def test_a_shared_table_needs_one_vocabulary_and_one_file(path):

@@ -218,7 +218,15 @@ def test_languages_may_share_a_vocabulary():
     pipe = nlp.get_pipe("translator")
     examples = make_examples(nlp)
     pipe.initialize(lambda: examples, nlp=nlp, shared_vocabulary=True)
-    assert pipe.source_vocabulary.symbols == pipe.target_vocabulary.symbols
+    source, target = pipe.vocabularies.values()
+    assert source.symbols[: len(target)] == target.symbols
+    for example in examples:
+        text = example.reference._.translation
+        assert target.encode(text).ids.tolist() == source.encode(text).ids.tolist()
+    net = pipe.model.shims[0].net
+    assert [len(net.embeddings[side].weight) for side in ("source", "target")] == [
+        len(source), len(target),
+    ]  # fmt: skip
     assert "\ufffd" not in pipe.source_vocabulary.decode(pipe.source_vocabulary.encode("voit").ids)
     mixed = make_nlp(target_vocabulary=WORDS)
     with pytest.raises(ValueError, match="can't be shared"):
@@ -348,6 +356,8 @@ def test_vocabularies_as_labels(subwords):
     other = nlp.add_pipe("translator", config={"generation": {"max_length": 30}})
     examples = make_examples(nlp, [("x", "y")])
     other.initialize(lambda: examples, source_vocabulary=labels, target_vocabulary=labels)
+    assert other.label_data == labels
+    other.initialize(lambda: examples, source_vocabulary=labels, shared_vocabulary=True)
     assert other.label_data == labels
     with pytest.raises(ValueError, match="give only source_vocabulary"):
         other.initialize(lambda: examples, target_vocabulary=labels, shared_vocabulary=True)
