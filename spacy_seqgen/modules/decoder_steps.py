@@ -22,10 +22,9 @@ from torch import Tensor, nn
 from .attention import ATTENTIONS, AdditiveAttention, Memory, in_parts, queries_at_once
 from .recurrent_decoder import DecoderState, RecurrentDecoder
 from .seq2seq import select_memories
-from .tanh import fast_tanh
 
 _MAX_TABLE = 2**24  # values: 64 MB
-_MANY = 2**14  # values of which PyTorch's tanh takes longer than ours
+_MANY = 2**14  # values of which PyTorch's tanh takes longer than its sigmoid and the rest
 
 
 class StepState(NamedTuple):
@@ -209,7 +208,11 @@ def _weights(rnn: nn.RNNBase, name: str, layer: int) -> tuple[Tensor, Tensor]:
 
 
 def _tanh(values: Tensor) -> Tensor:
-    return fast_tanh(values) if values.numel() > _MANY else values.tanh()
+    """tanh(x) = 2 sigmoid(2 x) - 1, to an absolute error of 1e-7: of many values in a third of
+    the time of PyTorch's own."""
+    if values.numel() <= _MANY:
+        return values.tanh()
+    return (values * 2).sigmoid_().mul_(2).sub_(1)
 
 
 def make_decoder_steps(decoder: RecurrentDecoder) -> DecoderSteps | None:

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from spacy_seqgen.modules import additive
 from spacy_seqgen.modules import attention as attention_module
-from spacy_seqgen.modules.attention import ATTENTIONS, DotAttention
+from spacy_seqgen.modules.additive import additive_scores
+from spacy_seqgen.modules.attention import ATTENTIONS, DotAttention, in_parts
 
 BATCH, TIME, WIDTH, QUERIES, ASKING = 3, 5, 8, 2, 6
 
@@ -65,11 +67,34 @@ def test_additive_is_the_formula_of_bahdanau():
 def test_scores_in_pieces_are_the_same(monkeypatch):
     torch.manual_seed(0)
     module = ATTENTIONS["additive"](6, 4)
-    memory = module.remember(torch.randn(2, 5, 6), torch.ones(2, 5, dtype=torch.bool))
-    queries = torch.randn(2, 7, 4)
-    whole = module(queries, memory)
-    monkeypatch.setattr(attention_module, "_MAX_HIDDEN", 2 * memory.keys.numel())
+    keys, queries = torch.randn(2, 5, 4), torch.randn(2, 7, 4)
     with torch.no_grad():
-        pieces = module(queries, memory)
-    for one, two in zip(whole, pieces, strict=True):
-        torch.testing.assert_close(one, two)
+        whole = module._energies(queries, keys)
+        monkeypatch.setattr(attention_module, "_MAX_HIDDEN", 2 * keys.numel())
+        pieces = in_parts(module._energies, queries, keys)
+    torch.testing.assert_close(whole, pieces)
+
+
+@pytest.mark.parametrize("room", [1, 40, 4 * 5 * 7 * 2, 10**6])
+@pytest.mark.parametrize(("batch", "count", "time"), [(3, 7, 5), (1, 1, 1), (2, 0, 5), (0, 7, 5)])
+def test_additive_scores_of_a_cpu_are_those_of_pytorch(room, batch, count, time, monkeypatch):
+    """In parts of any size: a pair, some queries, some sentences, all."""
+    monkeypatch.setattr(additive, "_IN_CACHE", room)
+    torch.manual_seed(0)
+    inputs = [torch.randn(batch, count, 4), torch.randn(batch, time, 4), torch.randn(4)]
+    weights, results = torch.randn(batch, count, time), []
+    for function in (additive_scores, lambda q, k, v: torch.tanh(q[:, :, None] + k[:, None]) @ v):
+        given = [item.double().requires_grad_() for item in inputs]
+        scores = function(*given)
+        results.append((scores, *torch.autograd.grad((scores * weights).sum(), given)))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_additive_scores_are_float32_in_a_bfloat16_training():
+    module = ATTENTIONS["additive"](6, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = module.score(torch.randn(2, 7, 4), module.make_keys(torch.randn(2, 5, 6)))
+    assert scores.dtype == torch.float32
+    scores.sum().backward()
+    assert all(weight.grad.dtype == torch.float32 for weight in module.parameters())

@@ -6,12 +6,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from spacy_seqgen.modules import loss, transformer_layers
+from spacy_seqgen.modules import decoder_steps, loss, transformer_layers
 from spacy_seqgen.modules.dropout import Dropout
 from spacy_seqgen.modules.linear import Linear
 from spacy_seqgen.modules.loss import output_cross_entropy, smoothed_cross_entropy
 from spacy_seqgen.modules.output_layer import OutputLayer
-from spacy_seqgen.modules.tanh import fast_tanh
 from spacy_seqgen.modules.transformer_layers import Cache, attend
 
 
@@ -178,12 +177,9 @@ def test_cross_entropy_in_double_precision():
 
 
 def test_tanh_is_that_of_pytorch():
-    values = torch.linspace(-40, 40, 999, requires_grad=True)
-    assert torch.allclose(fast_tanh(values), torch.tanh(values), atol=2e-7)
-    (gradient,) = torch.autograd.grad(fast_tanh(values).sum(), values)
-    (expected,) = torch.autograd.grad(torch.tanh(values).sum(), values)
-    assert torch.allclose(gradient, expected, atol=1e-6)
-    assert torch.equal(fast_tanh(values.double()), torch.tanh(values.double()))
+    values = torch.linspace(-40, 40, 2**15)
+    for part in (values, values[::100]):
+        assert torch.allclose(decoder_steps._tanh(part), torch.tanh(part), atol=2e-7)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
