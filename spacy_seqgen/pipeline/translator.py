@@ -21,6 +21,7 @@ from ..translations import Translation, get_prefix, get_translation, set_transla
 from ..vocabularies import PAD, Source, Vocabulary
 from .base import GeneratingPipe
 from .embeddings import freeze_embeddings, load_embeddings
+from .encoding import PairEncoder
 from .segments import Segment, find_segments
 from .translating import Sentence, SentenceTranslator, check_attention, join_translations
 
@@ -58,6 +59,7 @@ class Translator(GeneratingPipe):
         super().__init__(vocab, model, name, options, batch_symbols, scorer, transform)
         self.source_vocabulary = source_vocabulary
         self.target_vocabulary = target_vocabulary
+        self._encoder = PairEncoder(source_vocabulary, target_vocabulary)
         self.attention = attention
         self.replace_unknown = replace_unknown
         self.lexicon = dict(lexicon or {})
@@ -204,7 +206,7 @@ class Translator(GeneratingPipe):
 
     def learn(self, docs: Sequence[Doc]) -> float:
         self._is_training = True
-        pairs = [self._encode_pair(doc, vary=True) for doc in docs]
+        pairs = [self._encoder.sample(doc) for doc in docs]
         batch = pad_pairs(*zip(*pairs, strict=True))
         (row_losses, _), backprop = self.model.begin_update(batch)
         total = int((batch.targets != PAD).sum())
@@ -212,18 +214,6 @@ class Translator(GeneratingPipe):
         self.check_loss(loss, [doc.text for doc in docs])
         backprop(np.full(len(docs), 1 / total, dtype=np.float32))
         return loss
-
-    def _encode_pair(self, doc: Doc, vary: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """The ids of a Doc and of its translation.
-
-        vary (bool): Whether they may differ from time to time, as in training.
-        """
-        texts: tuple[Source, str] = doc, get_translation(doc) or ""
-        source, target = (
-            (vocabulary.sample(text) if vary else vocabulary.encode(text)).ids
-            for vocabulary, text in zip(self.vocabularies.values(), texts, strict=True)
-        )
-        return source, target
 
     # Use
 
@@ -309,7 +299,7 @@ class Translator(GeneratingPipe):
 
     def _read(self, docs: Sequence[Doc]) -> dict[str, float | None]:
         nats, correct, total = 0.0, 0, 0
-        pairs = [self._encode_pair(doc) for doc in docs if self.can_learn(doc)]
+        pairs = [self._encoder.encode(doc) for doc in docs if self.can_learn(doc)]
         lengths = [len(source) + len(target) for source, target in pairs]
         for group in by_padded_size(lengths, self.batch_symbols):
             batch = pad_pairs(*zip(*(pairs[i] for i in group), strict=True))

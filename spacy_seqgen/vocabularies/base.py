@@ -66,6 +66,12 @@ class Vocabulary:
         return symbol
 
     @property
+    def is_of_text(self) -> bool:
+        """Whether the symbols of a text are always the same, also if it is that of a Doc: not
+        where tokens are symbols, or texts are cut in any of several ways."""
+        return False
+
+    @property
     def settings(self) -> dict[str, Any]:
         """The arguments with which this vocabulary was made."""
         return {"min_count": self.min_count}

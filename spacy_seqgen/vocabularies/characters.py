@@ -27,6 +27,10 @@ class Characters(Vocabulary):
         self._table = np.full(1, UNK, dtype=np.int64)
 
     @property
+    def is_of_text(self) -> bool:
+        return True
+
+    @property
     def settings(self) -> dict[str, Any]:
         return {"nfc": self.nfc, "lowercase": self.lowercase, "min_count": self.min_count}
 

@@ -59,6 +59,10 @@ class Subwords(Vocabulary):
         self._sampling: Tokenizer | None = None
 
     @property
+    def is_of_text(self) -> bool:
+        return not self.dropout
+
+    @property
     def settings(self) -> dict[str, Any]:
         names = ("size", "lowercase", "min_count", "dropout")
         return {name: getattr(self, name) for name in names}

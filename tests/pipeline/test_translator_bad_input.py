@@ -167,7 +167,7 @@ def test_the_symbols_of_a_source_are_the_tokens_of_its_doc():
     doc = Doc(nlp.vocab, words=["we", "can't"])
     with_own = nlp(doc)._.translations[0]
     assert with_own.attention.shape[1] == 2
-    assert pipe._encode_pair(doc)[0].tolist()[1] == 1  # <unk>: no token of the training data
+    assert pipe._encoder.encode(doc)[0].tolist()[1] == 1  # <unk>: no token of the training data
 
 
 def test_tokens_cut_in_two_are_read_as_text():
