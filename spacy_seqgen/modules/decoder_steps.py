@@ -73,7 +73,8 @@ class DecoderSteps:
         )
         weight = torch.cat([w_in[:, :width], w_embedded])
         bias = torch.cat([b_in, b_seen.detach()])
-        self.table = torch.addmm(bias, decoder.embedding.weight.detach(), weight.t())
+        embeddings = decoder.embedding.weight.detach()[: decoder.output.out_features]
+        self.table = torch.addmm(bias, embeddings, weight.t())
         self.w_feed = w_in[:, width:].t().contiguous() if decoder.input_feeding else None
         # What a context is multiplied by: once for a sentence.
         self.w_values = self.w_context.t()
@@ -221,7 +222,7 @@ def make_decoder_steps(decoder: RecurrentDecoder) -> DecoderSteps | None:
     if decoder.attention is not None and type(decoder.attention) not in ATTENTIONS.values():
         return None
     weight = decoder.embedding.weight
-    size = len(weight) * (len(decoder.rnn.weight_hh_l0) + decoder.rnn.hidden_size)
+    size = decoder.output.out_features * (len(decoder.rnn.weight_hh_l0) + decoder.rnn.hidden_size)
     if weight.device.type != "cpu" or weight.dtype != torch.float32 or size > _MAX_TABLE:
         return None
     return DecoderSteps(decoder)

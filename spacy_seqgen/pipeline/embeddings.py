@@ -36,12 +36,15 @@ def load_embeddings(
         msg.warn(f"'{pipe.name}' has no vectors, so update_vectors = false changes nothing")
     net, coverage = get_shim(pipe.model).net, {}
     for side, source in given.items():
-        vocabulary, table = pipe.vocabularies[f"{side}_vocabulary"], net.embeddings[side]
+        table = net.embeddings[side]
+        # One table for both has all symbols of the source, whichever side was given.
+        owner = "source" if table is net.embeddings.get("source") else side
+        vocabulary = pipe.vocabularies[f"{owner}_vocabulary"]
         ordinary = vocabulary.symbols[len(SPECIALS) :]
         words = [None] * len(SPECIALS) + [vocabulary.find_word(symbol) for symbol in ordinary]
         rows, values = find_vectors(source, words, table.embedding_dim, pipe.vocab)
         put_vectors(table, rows, values, rescale=net.rescales_vectors)
-        counts = np.bincount(vocabulary.encode_all(texts[side])[0], minlength=len(vocabulary))
+        counts = np.bincount(vocabulary.encode_all(texts[owner])[0], minlength=len(vocabulary))
         running = float(counts[rows].sum() / max(1, counts.sum()))
         msg.info(
             f"'{pipe.name}': {len(rows)} of {len(ordinary)} {side} symbols have a vector in "

@@ -21,7 +21,7 @@ from ..translations import Translation, get_prefix, get_translation, set_transla
 from ..vocabularies import PAD, Source, Vocabulary
 from .base import GeneratingPipe
 from .embeddings import freeze_embeddings, load_embeddings
-from .encoding import PairEncoder
+from .encoding import KeptPairs, encode_pair
 from .segments import Segment, find_segments
 from .translating import Sentence, SentenceTranslator, check_attention, join_translations
 
@@ -59,7 +59,7 @@ class Translator(GeneratingPipe):
         super().__init__(vocab, model, name, options, batch_symbols, scorer, transform)
         self.source_vocabulary = source_vocabulary
         self.target_vocabulary = target_vocabulary
-        self._encoder = PairEncoder(source_vocabulary, target_vocabulary)
+        self._kept = KeptPairs()
         self.attention = attention
         self.replace_unknown = replace_unknown
         self.lexicon = dict(lexicon or {})
@@ -146,6 +146,11 @@ class Translator(GeneratingPipe):
         if shared_vocabulary:
             target_vocabulary = source_vocabulary or self.source_vocabulary.put_first(targets)
         self._fill("target_vocabulary", targets, target_vocabulary)
+        if shared_vocabulary and not self._has_same_ids:
+            raise OptionError(
+                f"'{self.name}' has shared_vocabulary = true, but the vocabularies it was given "
+                "were made without it: make them again (spacy init labels)"
+            )
         if source_vectors and target_vectors and self.model.attrs.get("tied_source"):
             raise OptionError(
                 f"'{self.name}' has one table of embeddings (tied_source = true): give only "
@@ -178,8 +183,8 @@ class Translator(GeneratingPipe):
     def _check_shareable(self, given: dict[str, Any] | None) -> None:
         if given:
             raise ValueError(
-                f"'{self.name}' has shared_vocabulary = true, so that its target_vocabulary is the "
-                "source's: give only source_vocabulary"
+                f"'{self.name}' has shared_vocabulary = true, so that its target_vocabulary is a "
+                "part of the source's: give only source_vocabulary"
             )
         kinds = [type(vocabulary).__name__ for vocabulary in self.vocabularies.values()]
         if kinds[0] != kinds[1]:
@@ -188,12 +193,15 @@ class Translator(GeneratingPipe):
                 f"shared_vocabulary to false, or both vocabularies of '{self.name}' to one kind"
             )
 
+    @property
+    def _has_same_ids(self) -> bool:
+        """Whether the target's vocabulary is a part of the source's."""
+        source, target = self.source_vocabulary, self.target_vocabulary
+        begins = source.symbols[: len(target)] == target.symbols
+        return begins and source.settings == target.settings
+
     def _check_shared(self) -> None:
-        if not self.model.attrs.get("tied_source"):
-            return
-        source, target = (vocabulary.to_dict() for vocabulary in self.vocabularies.values())
-        has_same_ids = source["symbols"][: len(target["symbols"])] == target["symbols"]
-        if source["settings"] != target["settings"] or not has_same_ids:
+        if self.model.attrs.get("tied_source") and not self._has_same_ids:
             raise OptionError(
                 f"'{self.name}' has one table of embeddings (tied_source = true), but two "
                 "vocabularies: set shared_vocabulary = true in "
@@ -206,7 +214,7 @@ class Translator(GeneratingPipe):
 
     def learn(self, docs: Sequence[Doc]) -> float:
         self._is_training = True
-        pairs = [self._encoder.sample(doc) for doc in docs]
+        pairs = [self._kept.sample(doc, *self.vocabularies.values()) for doc in docs]
         batch = pad_pairs(*zip(*pairs, strict=True))
         (row_losses, _), backprop = self.model.begin_update(batch)
         total = int((batch.targets != PAD).sum())
@@ -299,7 +307,9 @@ class Translator(GeneratingPipe):
 
     def _read(self, docs: Sequence[Doc]) -> dict[str, float | None]:
         nats, correct, total = 0.0, 0, 0
-        pairs = [self._encoder.encode(doc) for doc in docs if self.can_learn(doc)]
+        pairs = [
+            encode_pair(doc, *self.vocabularies.values()) for doc in docs if self.can_learn(doc)
+        ]
         lengths = [len(source) + len(target) for source, target in pairs]
         for group in by_padded_size(lengths, self.batch_symbols):
             batch = pad_pairs(*zip(*(pairs[i] for i in group), strict=True))

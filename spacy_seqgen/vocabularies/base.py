@@ -67,8 +67,9 @@ class Vocabulary:
 
     @property
     def is_of_text(self) -> bool:
-        """Whether the symbols of a text are always the same, also if it is that of a Doc: not
-        where tokens are symbols, or texts are cut in any of several ways."""
+        """Whether a text, or a Doc of it, always has the same symbols: not where tokens are
+        symbols, or texts are cut in any of several ways. Then training keeps them; a subclass
+        that changes `split` or `sample` has to say so."""
         return False
 
     @property

@@ -72,11 +72,15 @@ def test_scores_in_pieces_are_the_same(monkeypatch):
         whole = module._energies(queries, keys)
         monkeypatch.setattr(attention_module, "_MAX_HIDDEN", 2 * keys.numel())
         pieces = in_parts(module._energies, queries, keys)
+        expected = additive_scores(queries, keys, module.energy.weight[0])
     torch.testing.assert_close(whole, pieces)
+    torch.testing.assert_close(whole, expected)
 
 
 @pytest.mark.parametrize("room", [1, 40, 4 * 5 * 7 * 2, 10**6])
-@pytest.mark.parametrize(("batch", "count", "time"), [(3, 7, 5), (1, 1, 1), (2, 0, 5), (0, 7, 5)])
+@pytest.mark.parametrize(
+    ("batch", "count", "time"), [(3, 7, 5), (3, 1, 5), (2, 0, 5), (0, 7, 5), (0, 1, 5)]
+)
 def test_additive_scores_of_a_cpu_are_those_of_pytorch(room, batch, count, time, monkeypatch):
     """In parts of any size: a pair, some queries, some sentences, all."""
     monkeypatch.setattr(additive, "_IN_CACHE", room)

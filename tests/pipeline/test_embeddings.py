@@ -227,6 +227,16 @@ def test_both_languages_may_share_a_table(path, model, tmp_path):
     assert loaded(text)._.translation == nlp(text)._.translation
 
 
+def test_vectors_of_one_table_are_for_both_languages(path):
+    found = []
+    for sides in ({"source": path}, {"target": path}):
+        nlp = make_nlp(**sides, model=TRANSFORMER, tied_source=True)
+        found.append(tables(nlp)["source"])
+        coverage = nlp.get_pipe("translator").cfg["vectors"]
+        assert [item["found"] for item in coverage.values()] == [6]
+    assert torch.equal(*found)
+
+
 def test_a_table_of_one_vocabulary_for_both_languages_still_loads(tmp_path):
     """As it was made before the target had its own part."""
     nlp = make_nlp(model=TRANSFORMER, tied_source=True)

@@ -228,6 +228,10 @@ def test_languages_may_share_a_vocabulary():
         len(source), len(target),
     ]  # fmt: skip
     assert "\ufffd" not in pipe.source_vocabulary.decode(pipe.source_vocabulary.encode("voit").ids)
+    labels = json.loads(json.dumps(pipe.label_data))
+    again = make_nlp(seed=1).get_pipe("translator")
+    again.initialize(lambda: examples[:1], source_vocabulary=labels, shared_vocabulary=True)
+    assert again.label_data == labels
     mixed = make_nlp(target_vocabulary=WORDS)
     with pytest.raises(ValueError, match="can't be shared"):
         mixed.get_pipe("translator").initialize(lambda: examples, shared_vocabulary=True)
@@ -357,8 +361,8 @@ def test_vocabularies_as_labels(subwords):
     examples = make_examples(nlp, [("x", "y")])
     other.initialize(lambda: examples, source_vocabulary=labels, target_vocabulary=labels)
     assert other.label_data == labels
-    other.initialize(lambda: examples, source_vocabulary=labels, shared_vocabulary=True)
-    assert other.label_data == labels
+    with pytest.raises(ValueError, match="made without it: make them again"):
+        other.initialize(lambda: examples, source_vocabulary=labels, shared_vocabulary=True)
     with pytest.raises(ValueError, match="give only source_vocabulary"):
         other.initialize(lambda: examples, target_vocabulary=labels, shared_vocabulary=True)
 

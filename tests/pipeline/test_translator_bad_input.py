@@ -12,6 +12,7 @@ from spacy.tokens import Doc
 from thinc.api import Adam
 
 from spacy_seqgen.generation import GenerationOptions
+from spacy_seqgen.pipeline.encoding import encode_pair
 
 from .test_translator import CHARACTERS, PAIRS, SUBWORDS, make_examples, make_nlp
 
@@ -167,7 +168,9 @@ def test_the_symbols_of_a_source_are_the_tokens_of_its_doc():
     doc = Doc(nlp.vocab, words=["we", "can't"])
     with_own = nlp(doc)._.translations[0]
     assert with_own.attention.shape[1] == 2
-    assert pipe._encoder.encode(doc)[0].tolist()[1] == 1  # <unk>: no token of the training data
+    assert (
+        encode_pair(doc, *pipe.vocabularies.values())[0].tolist()[1] == 1
+    )  # <unk>: no token of the training data
 
 
 def test_tokens_cut_in_two_are_read_as_text():
