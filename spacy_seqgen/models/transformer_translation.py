@@ -35,8 +35,10 @@ def build_transformer_seq2seq(
     num_layers (int): Layers of the encoder, and of the decoder.
     num_heads (int): Heads of each attention.
     inner_size (int): Width inside the feed-forward parts.
-    positions (str): "sinusoidal", or "learned": a vector for each of the first 512, the
-        last of which serves all behind it.
+    positions (str): "sinusoidal"; "learned": a vector for each of the first 512, the last of
+        which serves all behind it; or "rotary": not added to embeddings, but how far apart
+        two symbols are is known to attention (Su et al. 2021,
+        https://arxiv.org/abs/2104.09864).
     tied (bool): Use the target embeddings as weights of the softmax.
     tied_source (bool): Use them as the source embeddings too: one table for both languages
         (Press and Wolf 2017, https://arxiv.org/abs/1608.05859), which must have one vocabulary
@@ -60,6 +62,11 @@ def build_transformer_seq2seq(
         raise ValueError(f"width must be even and a multiple of num_heads, got {width}")
     if positions not in POSITIONS:
         raise ValueError(f"positions must be one of {sorted(POSITIONS)}, got {positions!r}")
+    if positions == "rotary" and width // num_heads % 2:
+        raise ValueError(
+            f'positions = "rotary" needs heads of an even width, got {width} / {num_heads} = '
+            f"{width // num_heads}"
+        )
     check_label_smoothing(label_smoothing)
     check_precision(precision)
     make = partial(

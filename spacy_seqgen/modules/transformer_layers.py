@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from .attention import Memory
 from .dropout import Dropout
 from .linear import Linear
+from .positions import rotate
 
 _MAX_WEIGHTS = 2**22  # of attention kept for each layer: 16 MB
 
@@ -39,20 +40,31 @@ class MultiHeadAttention(nn.Module):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
 
-    def remember(self, states: Tensor) -> Cache:
-        """Keys and values of (batch, time, width)."""
-        keys, values = self.keys_values(states).chunk(2, -1)
-        return Cache(self._by_head(keys), self._by_head(values))
+    def remember(self, states: Tensor, turn: Tensor | None = None) -> Cache:
+        """Keys and values of (batch, time, width).
 
-    def forward(self, states: Tensor, seen: Cache, mask: Tensor | None, causal: bool) -> Tensor:
+        turn (Tensor | None): Where they stand: see `positions.rotation`.
+        """
+        keys, values = self.keys_values(states).chunk(2, -1)
+        return Cache(self._by_head(keys, turn), self._by_head(values))
+
+    def forward(
+        self,
+        states: Tensor,
+        seen: Cache,
+        mask: Tensor | None,
+        causal: bool,
+        turn: Tensor | None = None,
+    ) -> Tensor:
         """
         states (Tensor): Shape (batch, queries, width).
         seen (Cache): What is attended to.
         mask (Tensor | None): Shape (batch, 1, 1, time), bool: true where there is a symbol.
         causal (bool): A query attends to places up to its own only.
+        turn (Tensor | None): Where the queries stand: see `positions.rotation`.
         RETURNS (Tensor): Shape (batch, queries, width).
         """
-        queries = self._by_head(self.query(states))
+        queries = self._by_head(self.query(states), turn)
         found = attend(queries, seen, mask, causal)
         return self.output(found.transpose(1, 2).flatten(2))
 
@@ -62,8 +74,8 @@ class MultiHeadAttention(nn.Module):
         scores = queries @ seen.keys.transpose(2, 3) / math.sqrt(queries.shape[-1])
         return scores.masked_fill(~mask, float("-inf")).softmax(-1).mean(1)
 
-    def _by_head(self, states: Tensor) -> Tensor:
-        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+    def _by_head(self, states: Tensor, turn: Tensor | None = None) -> Tensor:
+        return rotate(states.unflatten(-1, (self.heads, -1)), turn).transpose(1, 2)
 
 
 def attend(queries: Tensor, seen: Cache, mask: Tensor | None, causal: bool) -> Tensor:
@@ -107,10 +119,12 @@ class EncoderLayer(nn.Module):
         self.attention = MultiHeadAttention(width, heads)
         self.feed_forward = FeedForward(width, inner)
 
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """(batch, time, width), (batch, 1, 1, time) to (batch, time, width)."""
+    def forward(self, states: Tensor, mask: Tensor, turn: Tensor | None = None) -> Tensor:
+        """(batch, time, width), (batch, 1, 1, time) to (batch, time, width); `turn` as of
+        `MultiHeadAttention`."""
         normed = self.norms[0](states)
-        found = self.attention(normed, self.attention.remember(normed), mask, False)
+        seen = self.attention.remember(normed, turn)
+        found = self.attention(normed, seen, mask, False, turn)
         states = states + self.dropout(found)
         return states + self.dropout(self.feed_forward(self.norms[1](states)))
 
@@ -134,21 +148,27 @@ class DecoderLayer(nn.Module):
         return Memory(values, keys, mask)
 
     def forward(
-        self, states: Tensor, past: Cache | None, memory: Memory, wants_weights: bool
+        self,
+        states: Tensor,
+        past: Cache | None,
+        memory: Memory,
+        wants_weights: bool,
+        turn: Tensor | None,
     ) -> tuple[Tensor, Cache, Tensor | None]:
         """
         states (Tensor): Shape (hypotheses, time, width).
         past (Cache | None): What was written before.
         memory (Memory): Of this layer: keys and values of what was read, by head.
         wants_weights (bool): Whether to tell where it looked.
+        turn (Tensor | None): As of `MultiHeadAttention`.
         RETURNS (tuple): States, what was written so far, and, shape (hypotheses, time,
             source time), where it looked.
         """
         normed = self.norms[0](states)
-        written = self.own.remember(normed)
+        written = self.own.remember(normed, turn)
         if past is not None:
             written = Cache(*(torch.cat(pair, 2) for pair in zip(past, written, strict=True)))
-        found = self.own(normed, written, None, past is None and states.shape[1] > 1)
+        found = self.own(normed, written, None, past is None and states.shape[1] > 1, turn)
         states = states + self.dropout(found)
         # The hypotheses of a sentence are queries to the same memory.
         queries, time = memory.by_sentence(self.norms[1](states)), states.shape[1]

@@ -12,7 +12,7 @@ from .attention import Memory
 from .dropout import Dropout
 from .loss import output_cross_entropy
 from .output_layer import OutputLayer
-from .positions import POSITIONS
+from .positions import POSITIONS, rotation
 from .seq2seq import Seq2Seq, Written, make_embedding, make_target_embedding, select_memories
 from .transformer_layers import Cache, DecoderLayer, EncoderLayer
 
@@ -35,7 +35,7 @@ class TransformerSeq2Seq(Seq2Seq):
     num_layers (int): Layers of the encoder, and of the decoder.
     num_heads (int): Heads of each attention.
     inner_size (int): Width inside the feed-forward parts.
-    positions (str): "sinusoidal" or "learned".
+    positions (str): "sinusoidal", "learned" or "rotary".
     tied (bool): Use the target embeddings as weights of the softmax.
     tied_source (bool): Use them as the source embeddings too.
     label_smoothing (float), pad (int): As for every `Seq2Seq`.
@@ -63,6 +63,7 @@ class TransformerSeq2Seq(Seq2Seq):
         self.source = make_embedding(source_size, width, pad)
         self.target = make_target_embedding(self.source, target_size, shared=tied_source)
         self.source_positions, self.target_positions = (POSITIONS[positions](width) for _ in "st")
+        self.head_width = width // num_heads if positions == "rotary" else 0
         self.dropout = Dropout(0.0)
         self.encoder = nn.ModuleList(EncoderLayer(*sizes) for _ in range(num_layers))
         self.encoder_norm = nn.LayerNorm(width)
@@ -80,9 +81,9 @@ class TransformerSeq2Seq(Seq2Seq):
         self, source: Tensor, lengths: Tensor
     ) -> TransformerState:
         mask = source != self.pad
-        states = self._embed(self.source, self.source_positions, source, 0)
+        states, turn = self._embed(self.source, self.source_positions, source, 0)
         for layer in self.encoder:
-            states = layer(states, mask[:, None, None])
+            states = layer(states, mask[:, None, None], turn)
         states = self.encoder_norm(states)
         layers = cast(Iterable[DecoderLayer], self.decoder)
         memories = (layer.remember(states, mask) for layer in layers)
@@ -90,13 +91,13 @@ class TransformerSeq2Seq(Seq2Seq):
 
     def write(self, state: TransformerState, ids: Tensor, wants_weights: bool = False) -> Written:
         first = state.past[0].keys.shape[2] if state.past else 0
-        states = self._embed(self.target, self.target_positions, ids, first)
+        states, turn = self._embed(self.target, self.target_positions, ids, first)
         past, weights = [], None
         for number, layer in enumerate(self.decoder):
             before = state.past[number] if state.past else None
             last = number == len(self.decoder) - 1
             states, written, weights = layer(
-                states, before, state.memories[number], wants_weights and last
+                states, before, state.memories[number], wants_weights and last, turn
             )
             past.append(written)
         new = TransformerState(state.memories, tuple(past))
@@ -118,6 +119,9 @@ class TransformerSeq2Seq(Seq2Seq):
 
     def _embed(
         self, embedding: nn.Embedding, positions: nn.Module, ids: Tensor, first: int
-    ) -> Tensor:
-        places = positions(torch.arange(first, first + ids.shape[1], device=ids.device))
-        return self.dropout(embedding(ids) * math.sqrt(embedding.embedding_dim) + places)
+    ) -> tuple[Tensor, Tensor | None]:
+        """States for the first layer, and how attention turns them, if it does."""
+        places = torch.arange(first, first + ids.shape[1], device=ids.device)
+        embedded = embedding(ids) * math.sqrt(embedding.embedding_dim) + positions(places)
+        turn = rotation(places, self.head_width) if self.head_width else None
+        return self.dropout(embedded), turn

@@ -35,7 +35,7 @@ KINDS = [
 ]  # fmt: skip
 
 
-TRANSFORMERS = [{}, {"positions": "learned"}]
+TRANSFORMERS = [{}, {"positions": "learned"}, {"positions": "rotary"}]
 
 
 @pytest.fixture(params=[*KINDS, *TRANSFORMERS], ids=lambda kind: "-".join(map(str, kind.values())))
