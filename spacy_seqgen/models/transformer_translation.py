@@ -35,10 +35,11 @@ def build_transformer_seq2seq(
     num_layers (int): Layers of the encoder, and of the decoder.
     num_heads (int): Heads of each attention.
     inner_size (int): Width inside the feed-forward parts.
-    positions (str): "sinusoidal"; "learned": a vector for each of the first 512, the last of
-        which serves all behind it; or "rotary": not added to embeddings, but how far apart
-        two symbols are is known to attention (Su et al. 2021,
-        https://arxiv.org/abs/2104.09864).
+    positions (str): "sinusoidal": waves, added to embeddings; "learned": a vector for each of
+        the first 512, added, the last of which serves all behind it; or "rotary": nothing is
+        added, but how far apart two symbols are is known to self-attention (Su et al. 2021,
+        https://arxiv.org/abs/2104.09864), whose heads need an even width. No weights are of
+        "sinusoidal" or "rotary", so those of one load into the other and make no sense there.
     tied (bool): Use the target embeddings as weights of the softmax.
     tied_source (bool): Use them as the source embeddings too: one table for both languages
         (Press and Wolf 2017, https://arxiv.org/abs/1608.05859), which must have one vocabulary

@@ -70,7 +70,7 @@ def rotation(places: Tensor, width: int) -> Tensor:
 
 
 def rotate(states: Tensor, by: Tensor | None) -> Tensor:
-    """(batch, time, heads, width), by what `rotation` returned, if by anything."""
+    """(batch, time, heads, width), the same shape, by what `rotation` returned, if by anything."""
     if by is None:
         return states
     precise = states.to(torch.promote_types(states.dtype, torch.float32))
@@ -79,11 +79,13 @@ def rotate(states: Tensor, by: Tensor | None) -> Tensor:
 
 
 def _turn_at_once(pairs: Tensor, by: Tensor) -> Tensor:
-    """A third of the operations; not all devices know complex numbers."""
+    """(batch, time, heads, width / 2, 2) and (time, 1, width / 2, 2), to the shape of the first:
+    a third of the operations of `_turn`; not all devices know complex numbers."""
     return torch.view_as_real(torch.view_as_complex(pairs) * torch.view_as_complex(by))
 
 
 def _turn(pairs: Tensor, by: Tensor) -> Tensor:
+    """As `_turn_at_once`."""
     (one, two), (cosine, sine) = pairs.unbind(-1), by.unbind(-1)
     return torch.stack([one * cosine - two * sine, one * sine + two * cosine], -1)
 

@@ -60,7 +60,7 @@ class MultiHeadAttention(nn.Module):
         states (Tensor): Shape (batch, queries, width).
         seen (Cache): What is attended to.
         mask (Tensor | None): Shape (batch, 1, 1, time), bool: true where there is a symbol.
-        causal (bool): A query attends to places up to its own only.
+        causal (bool): A query attends to places up to its own only. The last one's is the last.
         turn (Tensor | None): Where the queries stand: see `positions.rotation`.
         RETURNS (Tensor): Shape (batch, queries, width).
         """
@@ -86,7 +86,11 @@ def attend(queries: Tensor, seen: Cache, mask: Tensor | None, causal: bool) -> T
     ten times as long in bfloat16 as these lines do in float32. These keep all weights, though,
     for which very long sentences have no room.
     """
-    weights = queries.shape[:-1].numel() * seen.keys.shape[2]
+    asked, there = queries.shape[2], seen.keys.shape[2]
+    if causal and asked != there:  # PyTorch takes the first query's place for the first
+        before = torch.ones(asked, there, dtype=torch.bool, device=queries.device)
+        mask, causal = before.tril(there - asked), False
+    weights = queries.shape[:-1].numel() * there
     learns = queries.device.type == "cpu" and torch.is_grad_enabled()
     if not learns or weights > _MAX_WEIGHTS:
         return F.scaled_dot_product_attention(queries, *seen, attn_mask=mask, is_causal=causal)
@@ -168,7 +172,7 @@ class DecoderLayer(nn.Module):
         written = self.own.remember(normed, turn)
         if past is not None:
             written = Cache(*(torch.cat(pair, 2) for pair in zip(past, written, strict=True)))
-        found = self.own(normed, written, None, past is None and states.shape[1] > 1, turn)
+        found = self.own(normed, written, None, states.shape[1] > 1, turn)
         states = states + self.dropout(found)
         # The hypotheses of a sentence are queries to the same memory.
         queries, time = memory.by_sentence(self.norms[1](states)), states.shape[1]

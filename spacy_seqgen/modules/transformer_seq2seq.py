@@ -41,7 +41,7 @@ class TransformerSeq2Seq(Seq2Seq):
     label_smoothing (float), pad (int): As for every `Seq2Seq`.
     """
 
-    rescales_vectors = True  # positions are added to them
+    rescales_vectors = True  # embeddings are multiplied, and positions may be added to them
 
     def __init__(
         self,

@@ -28,15 +28,17 @@ def make_recurrent(**settings):
     return RecurrentSeq2Seq(10, 11, embedding_size=6, hidden_size=8, **settings)
 
 
-def make_transformer():
-    return TransformerSeq2Seq(10, 11, width=8, num_layers=2, num_heads=2, inner_size=12)
+def make_transformer(positions):
+    sizes = {"width": 8, "num_layers": 2, "num_heads": 2, "inner_size": 12}
+    return TransformerSeq2Seq(10, 11, **sizes, positions=positions)
 
 
 NETS = {
     **{name: lambda name=name: make_recurrent(attention=name) for name in attention.ATTENTIONS},
     "feeding": lambda: make_recurrent(attention="additive", input_feeding=True),
     "none": lambda: make_recurrent(attention="none"),
-    "transformer": make_transformer,
+    "transformer": lambda: make_transformer("sinusoidal"),
+    "rotary": lambda: make_transformer("rotary"),
 }
 
 
@@ -79,7 +81,7 @@ def test_each_is_written_as_if_it_were_alone(name, fast):
     check(net, stepper, prepare)
 
 
-@pytest.mark.parametrize("name", ["additive", "transformer"])
+@pytest.mark.parametrize("name", ["additive", "transformer", "rotary"])
 def test_what_each_has_looked_at(name):
     torch.manual_seed(0)
     net = NETS[name]().eval()

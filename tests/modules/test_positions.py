@@ -4,12 +4,19 @@ import pytest
 import torch
 
 from spacy_seqgen.models.transformer_translation import build_transformer_seq2seq
+from spacy_seqgen.modules import transformer_seq2seq
+from spacy_seqgen.modules.attention import Memory
 from spacy_seqgen.modules.positions import (
     LearnedPositions,
     SinusoidalPositions,
     _turn,
     rotate,
     rotation,
+)
+from spacy_seqgen.modules.transformer_layers import (
+    DecoderLayer,
+    EncoderLayer,
+    MultiHeadAttention,
 )
 from spacy_seqgen.modules.transformer_seq2seq import TransformerSeq2Seq
 
@@ -64,8 +71,61 @@ def test_devices_without_complex_numbers():
         torch.autograd.grad(x.square().sum(), states) for x in (rotate(states, by), expected)
     ]
     torch.testing.assert_close(*gradients)
-    assert rotate(states.bfloat16(), by).dtype == torch.bfloat16
     assert rotate(states.double(), by).dtype == torch.double
+
+
+def test_turning_in_bfloat16_loses_no_more_than_bfloat16_does():
+    torch.manual_seed(0)
+    states, by = torch.randn(2, 5, 3, 8), rotation(torch.arange(200, 205), 8)
+    found = rotate(states.bfloat16(), by)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found, rotate(states.bfloat16().float(), by).bfloat16())
+    torch.testing.assert_close(found.float(), rotate(states, by), atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_attention_that_turns_symbol_by_symbol(learns):
+    """Su et al. (2021), equation 16: a key is turned by how far it is ahead of the query, and
+    what is found there is not turned at all."""
+    torch.manual_seed(0)
+    attention = MultiHeadAttention(8, 2)
+    states, turn = torch.randn(1, 5, 8), rotation(torch.arange(40, 45), 4)
+    with torch.set_grad_enabled(learns):
+        found = attention(states, attention.remember(states, turn), None, True, turn)[0]
+    queries = attention.query(states).view(5, 2, 4)
+    keys, values = (x.reshape(5, 2, 4) for x in attention.keys_values(states).chunk(2, -1))
+    expected = []
+    for at in range(5):
+        ahead = rotation(torch.arange(-at, 1), 4)
+        turned = rotate(keys[None, : at + 1], ahead)[0]
+        scores = (queries[at] * turned).sum(-1) / math.sqrt(4)
+        expected.append((scores.softmax(0)[..., None] * values[: at + 1]).sum(0).flatten())
+    expected = attention.output(torch.stack(expected))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def _read_and_write(layer, places):
+    """What a layer makes of the same symbols at other places, none if these are None."""
+    torch.manual_seed(1)
+    states, mask = torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
+    turn = None if places is None else rotation(places, 4)
+    if isinstance(layer, EncoderLayer):
+        return layer(states, mask[:, None, None], turn)
+    memory = layer.remember(torch.randn(2, 5, 8), mask)
+    assert isinstance(memory, Memory)
+    return layer(states, None, memory, False, turn)[0]
+
+
+@pytest.mark.parametrize("kind", [EncoderLayer, DecoderLayer])
+def test_layers_know_distances_only(kind):
+    torch.manual_seed(0)
+    layer = kind(8, 2, 8).eval()
+    found = _read_and_write(layer, torch.arange(5))
+    torch.testing.assert_close(
+        _read_and_write(layer, torch.arange(100, 105)), found, atol=1e-4, rtol=1e-3
+    )
+    for others in (None, torch.zeros(5), torch.arange(0, 10, 2)):
+        assert not torch.allclose(_read_and_write(layer, others), found, atol=1e-3)
 
 
 @pytest.mark.parametrize("positions", ["sinusoidal", "learned", "rotary"])
@@ -76,8 +136,34 @@ def test_the_order_of_symbols_matters(positions):
     ).eval()
     sources = torch.tensor([[5, 6, 7, 3], [7, 6, 5, 3]])
     memory = net.start(sources, torch.tensor([4, 4])).memories[0].values
-    # The same symbols, but for their order.
+    # The same symbols, but for their order: what is read of them,
     assert not torch.allclose(memory[0].sum(1), memory[1].sum(1), atol=1e-4)
+    # and what follows when these were written.
+    state = net.start(sources[[0, 0]], torch.tensor([4, 4]))
+    states = net.write(state, torch.tensor([[2, 5, 6, 7], [2, 6, 5, 7]])).states
+    assert not torch.allclose(states[0, -1], states[1, -1], atol=1e-4)
+
+
+def test_the_first_place_of_rotary_positions_is_any(monkeypatch):
+    torch.manual_seed(0)
+    sizes = {"width": 8, "num_layers": 2, "num_heads": 2, "inner_size": 8}
+    net = TransformerSeq2Seq(9, 9, **sizes, positions="rotary").eval()
+
+    def run(move):
+        monkeypatch.setattr(
+            transformer_seq2seq, "rotation", lambda places, width: rotation(move(places), width)
+        )
+        state = net.start(torch.tensor([[5, 6, 7, 3]]), torch.tensor([4]))
+        first = net.write(state, torch.tensor([[2, 6, 5]]))
+        second = net.write(first.state, torch.tensor([[7]]))  # its place follows theirs
+        memory = state.memories[1]
+        return memory.keys, memory.values, torch.cat([first.states, second.states], 1)
+
+    expected = run(lambda places: places)
+    for found, right in zip(run(lambda places: places + 7), expected, strict=True):
+        torch.testing.assert_close(found, right, atol=1e-5, rtol=1e-4)
+    for found, right in zip(run(lambda places: places * 0), expected, strict=True):
+        assert not torch.allclose(found, right, atol=1e-3)
 
 
 def test_heads_that_can_not_turn():

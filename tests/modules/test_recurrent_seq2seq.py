@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from spacy_seqgen.models.precision import computing_in
 from spacy_seqgen.models.translation import pad_pairs, pad_sources
 from spacy_seqgen.modules.recurrent_seq2seq import RecurrentSeq2Seq
 from spacy_seqgen.modules.transformer_seq2seq import TransformerSeq2Seq
+
+from ..util import computing_bf16
 
 SOURCES = [np.array([5, 6, 7, 8]), np.array([9]), np.array([6, 6])]
 TARGETS = [np.array([5, 6]), np.array([7, 8, 9, 4, 5]), np.array([4])]
@@ -87,6 +90,20 @@ def test_step_by_step_is_the_same_as_at_once(net):
     torch.testing.assert_close(stepped, expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("learns", [True, False])
+def test_in_parts_is_the_same_as_at_once(net, learns):
+    """As a forced prefix, and what follows it."""
+    source, inputs, _ = tensors(SOURCES, TARGETS)
+    with torch.set_grad_enabled(learns):
+        first = net.write(net.start(*source), inputs[:, :2])
+        second = net.write(first.state, inputs[:, 2:5])
+        logits, _ = net.step(second.state, inputs[:, 5])
+        expected = net.logits(net.write(net.start(*source), inputs).states)
+        parts = [net.logits(part.states) for part in (first, second)]
+    found = torch.cat([*parts, logits[:, None]], 1)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
 def test_hypotheses_of_a_sentence_share_its_memory(net):
     source, _, _ = tensors(SOURCES, TARGETS)
     state = net.start(*source)
@@ -105,6 +122,19 @@ def test_gradients_reach_every_weight(net):
     loss, _ = net(*tensors(SOURCES, TARGETS))
     loss.sum().backward()
     assert [name for name, p in net.named_parameters() if p.grad is None] == []
+
+
+def test_bfloat16(net):
+    """Emulated here, where the processor has none: roughly the same, with gradients in fp32."""
+    net.train()
+    exact, _ = net(*tensors(SOURCES, TARGETS))
+    with computing_bf16(), computing_in("bf16", torch.device("cpu")):
+        rough, _ = net(*tensors(SOURCES, TARGETS))
+        rough.sum().backward()
+    assert 0 < (exact - rough).abs().max() < 0.2
+    gradients = [parameter.grad for parameter in net.parameters()]
+    assert {gradient.dtype for gradient in gradients} == {torch.float32}
+    assert all(gradient.isfinite().all() for gradient in gradients)
 
 
 def test_where_it_looks(net):
