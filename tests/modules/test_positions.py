@@ -5,7 +5,6 @@ import torch
 
 from spacy_seqgen.models.transformer_translation import build_transformer_seq2seq
 from spacy_seqgen.modules import transformer_seq2seq
-from spacy_seqgen.modules.attention import Memory
 from spacy_seqgen.modules.positions import (
     LearnedPositions,
     SinusoidalPositions,
@@ -104,28 +103,37 @@ def test_attention_that_turns_symbol_by_symbol(learns):
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
-def _read_and_write(layer, places):
-    """What a layer makes of the same symbols at other places, none if these are None."""
-    torch.manual_seed(1)
-    states, mask = torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
-    turn = None if places is None else rotation(places, 4)
-    if isinstance(layer, EncoderLayer):
-        return layer(states, mask[:, None, None], turn)
-    memory = layer.remember(torch.randn(2, 5, 8), mask)
-    assert isinstance(memory, Memory)
-    return layer(states, None, memory, False, turn)[0]
-
-
-@pytest.mark.parametrize("kind", [EncoderLayer, DecoderLayer])
-def test_layers_know_distances_only(kind):
+def test_an_encoder_layer_knows_distances_only():
     torch.manual_seed(0)
-    layer = kind(8, 2, 8).eval()
-    found = _read_and_write(layer, torch.arange(5))
-    torch.testing.assert_close(
-        _read_and_write(layer, torch.arange(100, 105)), found, atol=1e-4, rtol=1e-3
-    )
-    for others in (None, torch.zeros(5), torch.arange(0, 10, 2)):
-        assert not torch.allclose(_read_and_write(layer, others), found, atol=1e-3)
+    layer, states = EncoderLayer(8, 2, 8).eval(), torch.randn(2, 5, 8)
+    mask = torch.ones(2, 1, 1, 5, dtype=torch.bool)
+
+    def read(places):
+        return layer(states, mask, rotation(places, 4))
+
+    places = torch.arange(5)
+    expected = read(places)
+    torch.testing.assert_close(read(places + 100), expected, atol=1e-4, rtol=1e-3)
+    assert not torch.allclose(read(places * 2), expected, atol=1e-3)
+    assert not torch.allclose(read(places * 0), expected, atol=1e-3)
+    torch.testing.assert_close(read(places * 0), layer(states, mask))
+
+
+def test_a_decoder_layer_knows_distances_only():
+    torch.manual_seed(0)
+    layer, states, source = DecoderLayer(8, 2, 8).eval(), *torch.randn(2, 2, 5, 8)
+    memory = layer.remember(source, torch.ones(2, 5, dtype=torch.bool))
+
+    def write(places):
+        turn = None if places is None else rotation(places, 4)
+        return layer(states, None, memory, False, turn)[0]
+
+    places = torch.arange(5)
+    expected = write(places)
+    torch.testing.assert_close(write(places + 100), expected, atol=1e-4, rtol=1e-3)
+    assert not torch.allclose(write(places * 2), expected, atol=1e-3)
+    assert not torch.allclose(write(places * 0), expected, atol=1e-3)
+    torch.testing.assert_close(write(places * 0), write(None))
 
 
 @pytest.mark.parametrize("positions", ["sinusoidal", "learned", "rotary"])

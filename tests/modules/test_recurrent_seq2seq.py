@@ -117,6 +117,16 @@ def test_hypotheses_of_a_sentence_share_its_memory(net):
     torch.testing.assert_close(again, all_of_them[[5, 4]])
 
 
+def test_hypotheses_of_a_sentence_go_on_with_several_symbols(net):
+    source, _, _ = tensors(SOURCES, TARGETS)
+    ids = torch.randint(4, 11, (6, 3))
+    twice = net.select(net.start(*source), np.repeat(np.arange(3), 2))
+    together = net.write(twice, ids).states
+    for row in range(6):
+        alone = net.select(net.start(*source), np.array([row // 2]))
+        torch.testing.assert_close(together[row], net.write(alone, ids[row : row + 1]).states[0])
+
+
 def test_gradients_reach_every_weight(net):
     net.train()
     loss, _ = net(*tensors(SOURCES, TARGETS))
