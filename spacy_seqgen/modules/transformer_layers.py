@@ -60,7 +60,8 @@ class MultiHeadAttention(nn.Module):
         states (Tensor): Shape (batch, queries, width).
         seen (Cache): What is attended to.
         mask (Tensor | None): Shape (batch, 1, 1, time), bool: true where there is a symbol.
-        causal (bool): A query attends to places up to its own only. The last one's is the last.
+        causal (bool): A query attends to places up to its own only, the last one to all; takes
+            the place of a mask.
         turn (Tensor | None): Where the queries stand: see `positions.rotation`.
         RETURNS (Tensor): Shape (batch, queries, width).
         """
