@@ -61,6 +61,7 @@ def read_blocks(path: Path) -> Iterator[str]:
             except (gzip.BadGzipFile, EOFError, zlib.error) as error:
                 raise TextFileError(f"{path} is not a complete gzip file: {error}") from error
             pending = len(decoder.getstate()[0])
+            fault = None
             try:
                 text = decoder.decode(data, final=not data)
             except UnicodeDecodeError as error:
@@ -69,13 +70,14 @@ def read_blocks(path: Path) -> Iterator[str]:
                         f"{path} is UTF-16, not UTF-8. Convert it with iconv -f utf-16 -t utf8"
                     ) from error
                 bad, before = error.object[error.start], error.object[: error.start]
+                text = before.decode("utf8")  # what is right comes first
                 place = f"offset {offset - pending + error.start}"
                 place += " of the decompressed text" if path.suffix == ".gz" else ""
-                raise TextFileError(
+                fault = TextFileError(
                     f"{path} is not valid UTF-8: byte 0x{bad:02x} at {place}, line "
                     f"{line + before.count(10)} ({error.reason}). Convert it; if it comes from "
                     "Windows, perhaps with iconv -f cp1252 -t utf8"
-                ) from error
+                )
             if offset == 0:
                 text = text.removeprefix("\ufeff")
             offset += len(data)
@@ -83,6 +85,8 @@ def read_blocks(path: Path) -> Iterator[str]:
             text = newlines.decode(text, final=not data)
             if text:
                 yield text
+            if fault:
+                raise fault
             if not data:
                 return
 

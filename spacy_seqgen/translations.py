@@ -152,6 +152,12 @@ _LENGTH = "doc_length"  # tokens of the Doc: with others, nobody knows where the
 
 
 def set_translations(doc: Doc, translations: Sequence[Translation]) -> None:
+    """RAISES (TypeError): If something else is among them."""
+    for item in translations:
+        if not isinstance(item, Translation):
+            raise TypeError(
+                f"doc._.translations takes Translations, not {item!r}; doc._.translation a string"
+            )
     doc.user_data[TRANSLATIONS] = [
         {name: _plain(getattr(item, name)) for name in _STORED} | {_LENGTH: len(doc)}
         for item in translations

@@ -108,3 +108,12 @@ def test_utf_16_is_named(tmp_path):
     path.write_text("été", encoding="utf-16")
     with pytest.raises(TextFileError, match=r"UTF-16, not UTF-8.*iconv -f utf-16"):
         list(read_lines(path))
+
+
+def test_what_is_right_comes_before_the_fault(tmp_path):
+    path = tmp_path / "bad.txt"
+    path.write_bytes("é one\ntwo\nthr\udc80ee\nfour\n".encode("utf8", "surrogateescape"))
+    lines = textfiles.read_lines(path)
+    assert [next(lines), next(lines)] == ["é one", "two"]
+    with pytest.raises(ValueError, match="0x80 at offset 14, line 3"):
+        next(lines)

@@ -123,3 +123,14 @@ def test_a_corpus_that_has_names_of_special_symbols_in_it():
         assert vocabulary.encode(docs[0]).ids[[1, 3]].tolist() == [UNK, UNK]
         again = Words(lang="en").from_dict(vocabulary.to_dict())
         assert again.symbols == vocabulary.symbols
+
+
+def test_a_word_with_a_mark_inside_takes_no_space_from_others():
+    """It only ever stood before the end of a sentence, which has none."""
+    french = make_words(["Il fait beau aujourd'hui.", "Il vient aujourd'hui."], lang="fr")
+    assert "aujourd'hui" in french.symbols
+    for text in ("Il vient aujourd'hui beau", "aujourd'hui Il vient", "Il vient aujourd'hui."):
+        assert french.decode(french.encode(text).ids.tolist()) == text
+    german = make_words(["Ein Mann mit E-Gitarre.", "Die E-Gitarre, ein Mann."], lang="de")
+    text = "Mann mit E-Gitarre Ein Mann, E-Gitarre."
+    assert german.decode(german.encode(text).ids.tolist()) == text

@@ -48,7 +48,7 @@ def attention_cli(
         pipe.options = choose_options(pipe.options, None, n_best, None)
         if is_file:
             text = next(iter(read_texts(Path(text))), "")
-        ((doc, _),) = translations(nlp, name, [text], "The command line", 1)
+        ((doc, _),) = translations(nlp, name, [(text, None)], "The command line", 1)
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.suffix.lower() == ".html":
             output.write_text(render(doc, page=True, jupyter=False) or "", encoding="utf8")

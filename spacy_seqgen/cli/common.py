@@ -111,6 +111,8 @@ def read_examples(
         yield from create_image_captions_reader(path)(nlp)
         return
     _check_range(path, start, stop)
+    if path.suffix == ".spacy" and target:
+        raise ValueError(f"--target {target} is for lines of text, and {path} holds both sides")
     if path.suffix != ".spacy" and (target or _has(nlp, "translator")):
         if start != 0 or stop not in (None, 1.0):
             raise ValueError(f"--start and --stop are for running text, and {path} holds pairs")
@@ -147,7 +149,12 @@ def _check_range(path: Path, start: float | int, stop: float | int | None) -> No
 
 
 def read_jsonl_texts(path: Path) -> Iterator[tuple[int, str]]:
-    """The field "text" of each line, with the number of the line.
+    """The field "text" of each line, with the number of the line."""
+    return ((number, data["text"]) for number, data in read_jsonl_rows(path))
+
+
+def read_jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each line, which has a field "text", with its number.
 
     RAISES (ValueError): If a line has none; names it.
     """
@@ -160,7 +167,7 @@ def read_jsonl_texts(path: Path) -> Iterator[tuple[int, str]]:
             raise ValueError(f"{path}, line {number} is not JSON: {error}") from error
         if not isinstance(data, dict) or not isinstance(data.get("text"), str):
             raise ValueError(f'{path}, line {number} has no "text": {line[:80]!r}')
-        yield number, data["text"]
+        yield number, data
 
 
 def read_texts(path: Path) -> Iterator[str]:
@@ -169,14 +176,21 @@ def read_texts(path: Path) -> Iterator[str]:
     if str(path) == "-":
         if isinstance(sys.stdin, io.TextIOWrapper):
             sys.stdin.reconfigure(errors="surrogateescape")  # `make_doc` says where
-        yield from (line.rstrip("\n") for line in sys.stdin)
+        yield from _strip_lines(sys.stdin)
     elif path.exists() and not path.is_file() and not path.is_dir():  # a pipe
         with path.open(encoding="utf8", errors="surrogateescape") as lines:
-            yield from (line.rstrip("\n") for line in lines)
+            yield from _strip_lines(lines)
+    elif path.suffix == ".spacy":
+        raise ValueError(f"{path} holds Docs, not texts: take `spacy apply`, which reads them")
     elif is_jsonl(path):
         yield from (text for _, text in read_jsonl_texts(path))
     else:
         yield from read_lines(path)
+
+
+def _strip_lines(lines: IO[str]) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        yield (line if number else line.removeprefix("\ufeff")).rstrip("\n")
 
 
 def make_doc(nlp: Language, text: str, where: str) -> Doc:
@@ -214,9 +228,10 @@ def run_component(
 
     name (str): The component, which is enabled if it is not.
     noun (str), complaint (str): What a Doc is, and what is said in the end of those that failed.
-    RAISES (ValueError): When all others are done, if some failed.
+    RAISES (ValueError): When all others are done, if some failed. If no more Docs can be read,
+        when those before are done.
     """
-    failed = 0
+    failed, unreadable = 0, None
 
     def warn(name: str, pipe: Any, docs: Sequence[Doc], error: Exception) -> None:
         nonlocal failed
@@ -225,13 +240,22 @@ def run_component(
             shown = f"Warning: '{name}' can't process {doc.text[:60]!r}: {error}"
             print(shown, file=sys.stderr)  # the results may go to standard output
 
+    def readable() -> Iterator[Doc]:
+        nonlocal unreadable
+        try:
+            yield from docs
+        except (ValueError, OSError) as error:
+            unreadable = error
+
     if name in nlp.disabled:
         nlp.enable_pipe(name)
     nlp.get_pipe(name).check_initialized()
     place = nlp.pipe_names.index(name)
     with nlp.select_pipes(enable=nlp.pipe_names[: place + 1]):
         nlp.set_error_handler(warn)
-        yield from nlp.pipe(docs, batch_size=batch_size)
+        yield from nlp.pipe(readable(), batch_size=batch_size)
+    if unreadable:
+        raise unreadable
     if failed:
         raise ValueError(f"{count(failed, noun)} {complaint}; see the warnings above")
 

@@ -81,6 +81,12 @@ def evaluate_cli(
     for name, values in scores.items():
         if isinstance(values, dict) and values:
             msg.divider(name)
+            if all(value is None for value in values.values()):
+                msg.warn(
+                    f"{path} has nothing that '{name}' could be compared with",
+                    "A .spacy file keeps translations and captions only if it was made with "
+                    "DocBin(store_user_data=True)" if path.suffix == ".spacy" else "",
+                )  # fmt: skip
             groups = values.get("bleu_by_length") or {}
             shown = {key: value for key, value in values.items() if not isinstance(value, dict)}
             msg.table([(key, _format(value)) for key, value in sorted(shown.items())])

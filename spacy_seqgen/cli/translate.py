@@ -16,6 +16,8 @@ from wasabi import msg
 
 from .app import app
 
+_META = "spacy_seqgen.translate_meta"  # in user_data of a Doc: what its row of JSONL had
+
 
 @app.command("translate")
 def translate_cli(
@@ -64,15 +66,15 @@ def translate_cli(
     python -m spacy seqgen translate training/phrasebook/model-best texts.txt --beam-size 5
     --n-best 3 --output translations.jsonl
     """
-    from .common import count, fail, find_component, load_pipeline, open_output, read_texts
+    from .common import count, fail, find_component, load_pipeline, open_output
 
     setup_gpu(use_gpu, silent=True)
     nlp = load_pipeline(model)
     name, pipe = find_component(nlp, "translator", component)
     try:
         pipe.options = choose_options(pipe.options, beam_size, n_best, max_length, beam_threshold)
-        texts = islice(read_texts(file), limit or None)
-        found = translations(nlp, name, texts, str(file), batch_size)
+        rows = islice(_read_rows(file), limit or None)
+        found = translations(nlp, name, rows, str(file), batch_size)
         if output is None:
             for doc, items in found:
                 _show(doc.text, items)
@@ -80,7 +82,7 @@ def translate_cli(
         written, start = 0, time.perf_counter()
         with open_output(output, file) as out, tqdm(unit=" texts", disable=None) as progress:
             for doc, items in found:
-                _write_row(out, doc.text, items)
+                _write_row(out, doc, items)
                 progress.update()
                 written += 1
         rate = written / (time.perf_counter() - start)
@@ -123,19 +125,33 @@ def choose_options(
 
 
 def translations(
-    nlp: Any, name: str, texts: Iterable[str], where: str, batch_size: int
+    nlp: Any, name: str, rows: Iterable[tuple[str, Any]], where: str, batch_size: int
 ) -> Iterator[tuple[Doc, list]]:
     """Texts as Docs, with their translations.
 
     name (str): The translator in the pipeline.
+    rows (Iterable[tuple[str, Any]]): Texts, and what else was known of them: `_META` of the Docs.
     where (str): Where the texts come from.
     RAISES (ValueError): When all others are translated, if some texts could not be.
     """
     from .common import make_doc, run_component
 
-    docs = (make_doc(nlp, text, f"{where}, text {n}") for n, text in enumerate(texts, 1))
-    for doc in run_component(nlp, name, docs, batch_size, "text", "could not be translated"):
+    def docs() -> Iterator[Doc]:
+        for number, (text, meta) in enumerate(rows, 1):
+            doc = make_doc(nlp, text, f"{where}, text {number}")
+            doc.user_data[_META] = meta
+            yield doc
+
+    for doc in run_component(nlp, name, docs(), batch_size, "text", "could not be translated"):
         yield doc, doc._.translations
+
+
+def _read_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    from .common import is_jsonl, read_jsonl_rows, read_texts
+
+    if is_jsonl(path) and path.is_file():
+        return ((row["text"], row.get("meta")) for _, row in read_jsonl_rows(path))
+    return ((text, None) for text in read_texts(path))
 
 
 def _show(text: str, found: list) -> None:
@@ -147,10 +163,12 @@ def _show(text: str, found: list) -> None:
         print(f"  {item.log_prob:8.2f}  {item.text}", flush=True)
 
 
-def _write_row(file: IO, text: str, found: list) -> None:
+def _write_row(file: IO, doc: Doc, found: list) -> None:
     others = [{"text": i.text, "log_prob": _rounded(i.log_prob)} for i in found]
+    given = doc.user_data[_META]
     meta = {"finish_reason": found[0].finish_reason, "translations": others}
-    row = {"text": text, "translation": found[0].text, "meta": meta}
+    meta = {**(given if isinstance(given, dict) else {}), **meta}
+    row = {"text": doc.text, "translation": found[0].text, "meta": meta}
     file.write(srsly.json_dumps(row) + "\n")
     file.flush()
 

@@ -79,5 +79,8 @@ def build_transformer_seq2seq(
         label_smoothing=label_smoothing,
     )
     settings = TorchSettings(make, precision, dropout)
-    attrs = {"update_vectors": update_vectors, "tied_source": tied_source}
+    attrs = {
+        "update_vectors": update_vectors, "tied_source": tied_source, "num_heads": num_heads,
+        "positions": positions,
+    }  # fmt: skip
     return make_seq2seq_model("transformer_seq2seq", settings, teacher_forcing, **attrs)

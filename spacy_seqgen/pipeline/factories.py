@@ -104,14 +104,12 @@ def make_text_generator(
         "bleu": 1.0,
         "bleu_lowercase": None,
         "chrf": None,
-        "ter": None,
         "exact_match": None,
         "translation_perplexity": None,
         "translation_accuracy": None,
         "bleu_signature": None,
         "bleu_lowercase_signature": None,
         "chrf_signature": None,
-        "ter_signature": None,
     },
 )
 def make_translator(

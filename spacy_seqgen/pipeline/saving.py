@@ -14,6 +14,8 @@ from thinc.api import Model
 from ..vocabularies import Vocabulary
 
 _SYMBOLS = "symbols"  # the attribute of a model that says which ones it was made for
+# Attributes that weights of the same shapes can differ in, and make no sense with another.
+_LEARNED_WITH = ("num_heads", "positions")
 
 
 class VocabularyPipe(TrainablePipe):
@@ -110,6 +112,12 @@ class VocabularyPipe(TrainablePipe):
             if self.model.attrs.get(_SYMBOLS) not in (None, self._digest()):
                 raise ValueError("the weights were learned with another vocabulary.")
             for node, values in zip(self.model.walk(), attrs, strict=True):
+                for key in _LEARNED_WITH:
+                    if node.attrs.get(key) != values.get(key):
+                        raise ValueError(
+                            f"the weights were learned with {key} = {node.attrs.get(key)!r}, not "
+                            f"{values[key]!r}."
+                        )
                 node.attrs.clear()
                 node.attrs.update(values)
         except Exception as error:

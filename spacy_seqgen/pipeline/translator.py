@@ -210,7 +210,7 @@ class Translator(GeneratingPipe):
 
     def can_learn(self, doc: Doc) -> bool:
         """Whether both sides hold something."""
-        return bool(doc.text.strip() and get_translation(doc))
+        return bool(doc.text.strip() and (get_translation(doc) or "").strip())
 
     def learn(self, docs: Sequence[Doc]) -> float:
         self._is_training = True

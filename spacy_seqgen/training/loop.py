@@ -253,9 +253,7 @@ class Trainer:
         if is_best is not None:
             with self.nlp.select_pipes(disable=self.settings["frozen_components"]):
                 update_meta(self.settings, self.nlp, info)
-            performance = self.nlp.meta["performance"]
-            for name in [name for name, value in performance.items() if _is_no_number(value)]:
-                del performance[name]  # JSON has none
+            _drop_what_is_no_score(self.nlp.meta["performance"], info["other_scores"])
             self._save_meanwhile(is_best=is_best)
             info["output_path"] = str(self.output / DIR_MODEL_LAST)
             self.progress.losses = {}
@@ -294,8 +292,12 @@ class Trainer:
         print(getattr(self.message, kind)(text), file=self.stdout, flush=True)
 
 
-def _is_no_number(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+def _drop_what_is_no_score(performance: dict[str, Any], scores: dict[str, Any]) -> None:
+    """spaCy makes a perfect or a hopeless 0.0 of what was not computed; and JSON has no NaN."""
+    for name, value in list(performance.items()):
+        missing = name not in scores and not name.endswith("_loss")
+        if missing or (isinstance(value, float) and not math.isfinite(value)):
+            del performance[name]
 
 
 @contextmanager

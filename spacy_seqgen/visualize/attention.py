@@ -29,6 +29,8 @@ def get_attention_maps(doc: Doc) -> list[AttentionMap]:
 
     RAISES (ValueError): If there is none; says how to get it.
     """
+    if is_blank(doc) and doc.text.strip():
+        raise ValueError(f"The translation of {doc.text[:60]!r} is empty: nothing was looked at")
     if is_blank(doc):
         raise ValueError(f"There is no attention in a Doc without words: {doc.text[:60]!r}")
     found = [

@@ -14,6 +14,7 @@ from ..caption_scores import is_right
 from ..captions import Caption, get_captions, get_image, get_seen
 from ..pictures import Picture, PictureError, PictureSettings, find_picture
 from ..pictures.reading import read_picture
+from .labels import printable
 
 _DARK = 0.25  # how much of the light is left where the decoder did not look
 
@@ -135,7 +136,7 @@ def draw_caption(doc: Doc) -> Any:
     for place, (title, picture) in enumerate(shown, 1):
         axes = figure.add_subplot(rows, columns, place)
         axes.imshow(np.asarray(picture))
-        axes.set_title(title, parse_math=False)
+        axes.set_title(printable(title), parse_math=False)
         axes.set_axis_off()
     return figure
 

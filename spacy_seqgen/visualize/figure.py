@@ -7,6 +7,7 @@ from spacy.tokens import Doc
 
 from ..translations import get_translations
 from .attention import AttentionMap, get_attention_maps
+from .labels import printable
 
 _INCHES = 0.34  # for each token
 _MOST = 200  # tokens on a side: a picture of 70 inches
@@ -54,8 +55,9 @@ def _draw(item: AttentionMap) -> Any:
     figure = new_figure(1.5 + _INCHES * len(item.source), 1.2 + _INCHES * len(item.target))
     axes = figure.add_subplot()
     image = axes.imshow(item.weights, cmap="Oranges", vmin=0, vmax=1, aspect="equal")
-    axes.set_xticks(range(len(item.source)), item.source, rotation=60, ha="left", parse_math=False)
-    axes.set_yticks(range(len(item.target)), item.target, parse_math=False)
+    source, target = ([printable(text) for text in side] for side in (item.source, item.target))
+    axes.set_xticks(range(len(source)), source, rotation=60, ha="left", parse_math=False)
+    axes.set_yticks(range(len(target)), target, parse_math=False)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     figure.colorbar(image, ax=axes, shrink=0.8, label="attention")

@@ -60,7 +60,7 @@ def render(
     speak against it in blue, for each class that was explained.
 
     docs (Doc | Iterable[Doc]): What was translated, captioned or classified. Of several, those
-        without words have no attention and are passed over.
+        without words, or with an empty translation, have no attention and are passed over.
     style (str): "attention", "caption" or "cats".
     page (bool): Make a page that can be saved as a file.
     jupyter (bool | None): Show it in the notebook; None does so if this is one.

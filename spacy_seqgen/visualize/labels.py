@@ -1,6 +1,7 @@
 """Names in figures."""
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,8 +15,13 @@ def plain(name: str) -> str:
     if len(name) > _LONGEST:
         half = _LONGEST // 2
         name = f"{name[:half]}…{name[1 - half :]}"
-    name = name.replace("$", r"\$")
+    name = printable(name).replace("$", r"\$")
     return f" {name}" if name.startswith("_") else name
+
+
+def printable(name: str) -> str:
+    """Without control characters, which fonts do not have and SVG may not hold."""
+    return "".join("\ufffd" if unicodedata.category(c) == "Cc" else c for c in name)
 
 
 def add_legend(figure: Any, parts: Sequence[Any], columns: int) -> None:

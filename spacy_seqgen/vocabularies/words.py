@@ -78,11 +78,14 @@ class Words(Vocabulary):
             for word, start in zip(words, starts.tolist(), strict=True):
                 end = start + len(word)
                 counts[_FIRST + word] += start == 0
-                if word.isalnum():  # only what two words have between them: "can" and "not"
-                    counts[_GLUED_LEFT + word] += start > 0 and text[start - 1].isalnum()
-                elif word not in _QUOTES:
-                    counts[_GLUED_LEFT + word] += start > 0 and not text[start - 1].isspace()
-                    counts[_GLUED_RIGHT + word] += end < len(text) and not text[end].isspace()
+                if word in _QUOTES:
+                    continue
+                before, behind = text[max(0, start - 1) : start], text[end : end + 1]
+                # Of a letter only what two words have between them counts: "can" and "not". A
+                # mark beside it says of itself that it is glued.
+                is_glued = before.isalnum() if word[0].isalnum() else _is_seen(before)
+                counts[_GLUED_LEFT + word] += is_glued
+                counts[_GLUED_RIGHT + word] += not word[-1].isalnum() and _is_seen(behind)
         return dict(counts)
 
     def build(self, counts: dict[str, int]) -> None:
@@ -129,6 +132,10 @@ class Words(Vocabulary):
                 continue
             yield word if glue or word in left else " " + word
             glue = word in right
+
+
+def _is_seen(character: str) -> bool:
+    return bool(character) and not character.isspace()
 
 
 def make_words(

@@ -117,6 +117,60 @@ def test_bytes_that_are_no_text(model):
     assert "text 1: the text is not valid UTF-8: byte 0xe9 behind 3 characters" in shown
 
 
+@pytest.mark.parametrize("way", ["-", "lines.txt", "rows.jsonl"])
+def test_what_comes_before_a_bad_text_is_translated(model, tmp_path, way):
+    output = tmp_path / "out.jsonl"
+    lines = b"the black cat\nthe cat sleeps\n\xff\nthe black cat\n"
+    (tmp_path / "lines.txt").write_bytes(lines)
+    rows = [{"text": "the black cat"}, {"text": "the cat sleeps"}, {"text": "\ud800"}]
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    path = "-" if way == "-" else tmp_path / way
+    shown = run("translate", model, path, "-o", output, code=1, stdin=lines)
+    assert "not valid U" in " ".join(shown.split())
+    found = [json.loads(line)["translation"] for line in output.read_text().splitlines()]
+    assert found == ["le chat noir", "le chat dort"]
+
+
+def test_a_byte_order_mark_is_no_text(model, tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfthe black cat\n")
+    for path, stdin in (("-", b"\xef\xbb\xbfthe black cat\n"), (tmp_path / "a.txt", None)):
+        output = tmp_path / "out.jsonl"
+        run("translate", model, path, "-o", output, stdin=stdin)
+        assert json.loads(output.read_text())["text"] == "the black cat"
+
+
+def test_what_a_row_says_besides_is_kept(model, tmp_path):
+    path, output = tmp_path / "texts.jsonl", tmp_path / "out.jsonl"
+    rows = [
+        {"text": "the black cat", "meta": {"id": 7, "finish_reason": "old"}},
+        {"text": "the cat sleeps", "meta": "odd"},
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    run("translate", model, path, "-o", output)
+    one, two = [json.loads(line)["meta"] for line in output.read_text().splitlines()]
+    assert one["id"] == 7 and one["finish_reason"] == "end"
+    assert set(two) == {"finish_reason", "translations"}
+
+
+def test_docs_are_not_for_translate(model, tmp_path):
+    path = tmp_path / "docs.spacy"
+    DocBin().to_disk(path)
+    assert "spacy apply" in run("translate", model, path, code=1)
+
+
+def test_docs_without_translations_are_no_silence(model, tmp_path):
+    import spacy
+
+    path = tmp_path / "dev.spacy"
+    DocBin(docs=[spacy.blank("en")("the black cat")]).to_disk(path)
+    shown = " ".join(run("evaluate", model, path).split())
+    assert "has nothing that 'translator' could be compared with" in shown
+    assert "store_user_data=True" in shown
+    (tmp_path / "dev.fr").write_text("le chat noir\n")
+    shown = " ".join(run("evaluate", model, path, "-t", tmp_path / "dev.fr", code=1).split())
+    assert "is for lines of text" in shown
+
+
 def test_scores_of_the_component_are_shown(model, tmp_path):
     path = tmp_path / "dev.tsv"
     path.write_text("".join(f"{source}\t{target}\n" for source, target in PAIRS))

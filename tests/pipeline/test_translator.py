@@ -299,6 +299,23 @@ def test_weights_that_were_learned_with_other_symbols(swapped, tmp_path):
         spacy.load(tmp_path / "one")
 
 
+@pytest.mark.parametrize("setting,other", [("num_heads", 4), ("positions", "learned")])
+def test_weights_that_were_learned_with_another_setting(setting, other, tmp_path):
+    """They have the same shapes, but for learned positions."""
+    model = {
+        "@architectures": "spacy-seqgen.TransformerSeq2Seq.v1",
+        "width": 16, "num_layers": 1, "num_heads": 2, "inner_size": 16, "positions": "sinusoidal",
+    }  # fmt: skip
+    make_nlp(transformer=model).to_disk(tmp_path)
+    changed = {"components": {"translator": {"model": {setting: other}}}}
+    with pytest.raises(ValueError, match=f"learned with {setting} = |positions"):
+        spacy.load(tmp_path, config=changed)
+    changed = {"components": {"translator": {"model": {"positions": "rotary"}}}}
+    with pytest.raises(ValueError, match="learned with positions = 'sinusoidal', not 'rotary'"):
+        spacy.load(tmp_path, config=changed)
+    assert spacy.load(tmp_path).has_pipe("translator")
+
+
 def test_weights_of_releases_that_did_not_name_their_symbols(trained_bytes, tmp_path, monkeypatch):
     nlp = make_nlp(seed=9, attention=True).from_bytes(trained_bytes)
     expected = nlp("the black cat")._.translation

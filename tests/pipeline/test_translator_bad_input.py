@@ -89,6 +89,19 @@ def test_translations_are_strings(nlp, value):
         nlp.make_doc("the cat")._.translation = value
 
 
+def test_lists_of_translations_hold_nothing_else(nlp):
+    with pytest.raises(TypeError, match="takes Translations, not 'le chat'"):
+        nlp.make_doc("the cat")._.translations = ["le chat"]
+
+
+def test_a_translation_of_spaces_is_not_learned(nlp):
+    doc = nlp.make_doc("the cat")
+    doc._.translation = " \n"
+    assert not nlp.get_pipe("translator").can_learn(doc)
+    doc._.translation = "le chat"
+    assert nlp.get_pipe("translator").can_learn(doc)
+
+
 def test_what_can_be_aligned(nlp):
     doc = nlp("the black cat")
     found = doc._.translations[0]

@@ -55,6 +55,16 @@ def test_same_weights_as_spacy_train(make_config, tmp_path):
         assert (tmp_path / "ours" / name / "meta.json").read_text() == theirs
 
 
+def test_what_was_not_computed_has_no_score(make_config, tmp_path):
+    """spaCy would say 0.0."""
+    config = make_config(training__max_steps=10)
+    config["training"]["score_weights"]["never_computed"] = None
+    run_training(config, tmp_path)
+    performance = json.loads((tmp_path / "model-best" / "meta.json").read_text())["performance"]
+    assert "never_computed" not in performance
+    assert performance["perplexity"] > 1 and any(name.endswith("_loss") for name in performance)
+
+
 @pytest.mark.parametrize("step", [0, 6, 10, 23])
 def test_resumed_is_as_not_interrupted(make_config, tmp_path, monkeypatch, step):
     run_training(make_config(), tmp_path / "whole", every=3)

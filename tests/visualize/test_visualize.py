@@ -1,6 +1,7 @@
 import re
 import threading
 import urllib.request
+import xml.dom.minidom
 from html.parser import HTMLParser
 
 import numpy as np
@@ -118,6 +119,20 @@ def test_no_attention(doc):
     set_translations(doc, [Translation("chat")])
     with pytest.raises(ValueError, match="attention = true"):
         get_attention_maps(doc)
+
+
+def test_an_empty_translation(doc):
+    set_translations(doc, [Translation("", (), -1.0, (), "end", ())])
+    with pytest.raises(ValueError, match="The translation of 'black <cat> ' is empty"):
+        get_attention_maps(doc)
+
+
+def test_svg_of_control_characters_can_be_read(doc, tmp_path):
+    pytest.importorskip("matplotlib", reason="figures need matplotlib")
+    tokens = ("\x07", "\x1b[31m", "noir")
+    set_translations(doc, [Translation("x", tokens, -1.0, (), "end", ((0, WEIGHTS),))])
+    save_figure(doc, tmp_path / "a.svg")
+    xml.dom.minidom.parse(str(tmp_path / "a.svg"))
 
 
 def test_styles(doc):
