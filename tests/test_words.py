@@ -134,3 +134,9 @@ def test_a_word_with_a_mark_inside_takes_no_space_from_others():
     german = make_words(["Ein Mann mit E-Gitarre.", "Die E-Gitarre, ein Mann."], lang="de")
     text = "Mann mit E-Gitarre Ein Mann, E-Gitarre."
     assert german.decode(german.encode(text).ids.tolist()) == text
+
+
+def test_vowel_signs_are_no_marks():
+    hindi = make_words(["लड़का घर जाता है।", "लड़की सोती है।", "किताब अच्छी है।"], lang="hi")
+    text = "लड़की सोती है लड़का घर जाता है।"
+    assert hindi.decode(hindi.encode(text).ids.tolist()) == text

@@ -150,8 +150,17 @@ def _read_rows(path: Path) -> Iterator[tuple[str, Any]]:
     from .common import is_jsonl, read_jsonl_rows, read_texts
 
     if is_jsonl(path) and path.is_file():
-        return ((row["text"], row.get("meta")) for _, row in read_jsonl_rows(path))
+        return ((row["text"], _writable(row.get("meta"))) for _, row in read_jsonl_rows(path))
     return ((text, None) for text in read_texts(path))
+
+
+def _writable(meta: Any) -> dict[str, Any]:
+    """What can be written as it was read: no infinite number, no half a surrogate pair."""
+    try:
+        srsly.json_dumps(meta).encode("utf8")
+    except (ValueError, OverflowError):
+        return {}
+    return meta if isinstance(meta, dict) else {}
 
 
 def _show(text: str, found: list) -> None:
@@ -165,9 +174,8 @@ def _show(text: str, found: list) -> None:
 
 def _write_row(file: IO, doc: Doc, found: list) -> None:
     others = [{"text": i.text, "log_prob": _rounded(i.log_prob)} for i in found]
-    given = doc.user_data[_META]
-    meta = {"finish_reason": found[0].finish_reason, "translations": others}
-    meta = {**(given if isinstance(given, dict) else {}), **meta}
+    given = doc.user_data.get(_META) or {}  # none, if a component made a Doc of its own
+    meta = {**given, "finish_reason": found[0].finish_reason, "translations": others}
     row = {"text": doc.text, "translation": found[0].text, "meta": meta}
     file.write(srsly.json_dumps(row) + "\n")
     file.flush()

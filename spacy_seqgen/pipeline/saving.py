@@ -15,7 +15,7 @@ from ..vocabularies import Vocabulary
 
 _SYMBOLS = "symbols"  # the attribute of a model that says which ones it was made for
 # Attributes that weights of the same shapes can differ in, and make no sense with another.
-_LEARNED_WITH = ("num_heads", "positions")
+_CHECKED = (_SYMBOLS, "num_heads", "positions")
 
 
 class VocabularyPipe(TrainablePipe):
@@ -104,20 +104,11 @@ class VocabularyPipe(TrainablePipe):
             if all(vocabulary.is_built for vocabulary in self.vocabularies.values()):
                 self.make_model()
             self.model.attrs.pop(_SYMBOLS, None)  # of what was saved before
+            _check_model(self.model, data, self._digest())
             # What the config says of the model counts, not what the file does.
             attrs = [dict(node.attrs) for node in self.model.walk()]
-            _check_parts(self.model, data)
             self.model.from_bytes(data)
-            # Weights of the same sizes would fit other symbols, and mean nothing.
-            if self.model.attrs.get(_SYMBOLS) not in (None, self._digest()):
-                raise ValueError("the weights were learned with another vocabulary.")
             for node, values in zip(self.model.walk(), attrs, strict=True):
-                for key in _LEARNED_WITH:
-                    if node.attrs.get(key) != values.get(key):
-                        raise ValueError(
-                            f"the weights were learned with {key} = {node.attrs.get(key)!r}, not "
-                            f"{values[key]!r}."
-                        )
                 node.attrs.clear()
                 node.attrs.update(values)
         except Exception as error:
@@ -128,11 +119,21 @@ class VocabularyPipe(TrainablePipe):
             ) from error
 
 
-def _check_parts(model: Model, data: bytes) -> None:
+def _check_model(model: Model, data: bytes, symbols: str) -> None:
     """RAISES (ValueError): If a file has not the weights of every part of a model, which
-    Thinc would pass over without a word."""
+    Thinc would pass over without a word; or if they mean nothing there, though they fit."""
     saved = srsly.msgpack_loads(data)
     found = [len(shims) for shims in saved["shims"]]
     expected = [len(node.shims) for node in model.walk()]
     if found != expected:
         raise ValueError(f"expected weights for {expected} networks, found {found}.")
+    for node, values in zip(model.walk(), saved["attrs"], strict=False):
+        known = {name: srsly.msgpack_loads(values[name]) for name in _CHECKED if name in values}
+        if known.pop(_SYMBOLS, symbols) != symbols:
+            raise ValueError("the weights were learned with another vocabulary.")
+        for name, value in known.items():
+            if value != node.attrs.get(name):
+                raise ValueError(
+                    f"the weights were learned with {name} = {value!r}, not "
+                    f"{node.attrs.get(name)!r}."
+                )

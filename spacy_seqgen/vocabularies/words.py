@@ -1,5 +1,6 @@
 """Words as symbols."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -83,9 +84,9 @@ class Words(Vocabulary):
                 before, behind = text[max(0, start - 1) : start], text[end : end + 1]
                 # Of a letter only what two words have between them counts: "can" and "not". A
                 # mark beside it says of itself that it is glued.
-                is_glued = before.isalnum() if word[0].isalnum() else _is_seen(before)
+                is_glued = _in_word(before) if _in_word(word[0]) else _is_seen(before)
                 counts[_GLUED_LEFT + word] += is_glued
-                counts[_GLUED_RIGHT + word] += not word[-1].isalnum() and _is_seen(behind)
+                counts[_GLUED_RIGHT + word] += not _in_word(word[-1]) and _is_seen(behind)
         return dict(counts)
 
     def build(self, counts: dict[str, int]) -> None:
@@ -132,6 +133,12 @@ class Words(Vocabulary):
                 continue
             yield word if glue or word in left else " " + word
             glue = word in right
+
+
+def _in_word(character: str) -> bool:
+    """Whether it is a letter, a digit, or a sign that belongs to one, as for vowels in Hindi."""
+    is_sign = bool(character) and unicodedata.category(character).startswith("M")
+    return character.isalnum() or is_sign
 
 
 def _is_seen(character: str) -> bool:

@@ -6,7 +6,7 @@ import threading
 import pytest
 from spacy.cli._util import app
 from spacy.language import Language
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 from typer.testing import CliRunner
 
 import spacy_seqgen.cli  # noqa: F401  (an entry point, when `spacy` itself is run)
@@ -152,6 +152,31 @@ def test_what_a_row_says_besides_is_kept(model, tmp_path):
     assert set(two) == {"finish_reason", "translations"}
 
 
+@pytest.mark.parametrize("meta", ['{"x": "\\ud83d"}', '{"x": 1e400}', "[7]"])
+def test_what_can_not_be_written_is_left_out(model, tmp_path, meta):
+    path, output = tmp_path / "texts.jsonl", tmp_path / "out.jsonl"
+    path.write_text(f'{{"text": "the black cat", "meta": {meta}}}\n{{"text": "the cat sleeps"}}\n')
+    run("translate", model, path, "-o", output)
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [row["translation"] for row in rows] == ["le chat noir", "le chat dort"]
+    assert "x" not in rows[0]["meta"]
+
+
+@Language.component("test_makes_new_docs")
+def make_new(doc):
+    spaces = [bool(token.whitespace_) for token in doc]
+    return Doc(doc.vocab, words=[token.text for token in doc], spaces=spaces)
+
+
+def test_a_component_that_makes_docs_of_its_own(tmp_path):
+    nlp = make_nlp(steps=120)
+    nlp.add_pipe("test_makes_new_docs", first=True)
+    nlp.to_disk(tmp_path)
+    output = tmp_path / "out.jsonl"
+    run("translate", tmp_path, "-", "-o", output, stdin="the black cat\n")
+    assert json.loads(output.read_text())["translation"] == "le chat noir"
+
+
 def test_docs_are_not_for_translate(model, tmp_path):
     path = tmp_path / "docs.spacy"
     DocBin().to_disk(path)
@@ -163,7 +188,11 @@ def test_docs_without_translations_are_no_silence(model, tmp_path):
 
     path = tmp_path / "dev.spacy"
     DocBin(docs=[spacy.blank("en")("the black cat")]).to_disk(path)
-    shown = " ".join(run("evaluate", model, path).split())
+    nlp = spacy.load(model)
+    nlp.add_pipe("sentencizer", first=True)
+    nlp.to_disk(tmp_path / "model")
+    shown = " ".join(run("evaluate", tmp_path / "model", path).split())
+    assert shown.count("has nothing") == 1
     assert "has nothing that 'translator' could be compared with" in shown
     assert "store_user_data=True" in shown
     (tmp_path / "dev.fr").write_text("le chat noir\n")

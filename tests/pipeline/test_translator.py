@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import spacy
+import srsly
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from thinc.api import fix_random_seed
@@ -313,7 +314,11 @@ def test_weights_that_were_learned_with_another_setting(setting, other, tmp_path
     changed = {"components": {"translator": {"model": {"positions": "rotary"}}}}
     with pytest.raises(ValueError, match="learned with positions = 'sinusoidal', not 'rotary'"):
         spacy.load(tmp_path, config=changed)
-    assert spacy.load(tmp_path).has_pipe("translator")
+    nlp = spacy.load(tmp_path)
+    other = make_nlp(transformer={**model, "positions": "rotary"}).to_bytes()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="learned with positions = 'rotary'"):
+            nlp.get_pipe("translator").from_bytes(srsly.msgpack_loads(other)["translator"])
 
 
 def test_weights_of_releases_that_did_not_name_their_symbols(trained_bytes, tmp_path, monkeypatch):
