@@ -127,14 +127,6 @@ def test_an_empty_translation(doc):
         get_attention_maps(doc)
 
 
-def test_svg_of_control_characters_can_be_read(doc, tmp_path):
-    pytest.importorskip("matplotlib", reason="figures need matplotlib")
-    tokens = ("\x07", "\x1b[31m", "noir")
-    set_translations(doc, [Translation("x", tokens, -1.0, (), "end", ((0, WEIGHTS),))])
-    save_figure(doc, tmp_path / "a.svg")
-    xml.dom.minidom.parse(str(tmp_path / "a.svg"))
-
-
 def test_styles(doc):
     with pytest.raises(ValueError, match="style must be one of"):
         render(doc, style="dep")
@@ -153,9 +145,16 @@ def test_long_docs_have_a_table_for_each_sentence():
         draw_figure(doc)
 
 
-def test_figures_do_not_take_dollars_for_formulas(doc, tmp_path):
+@pytest.mark.parametrize(
+    "tokens",
+    [("$\\frac$", "a$x^$b", "noir"), ("\x07", "\x1b[31m", "noir")],
+    ids=["dollars", "control"],
+)
+def test_figures_of_strange_tokens(doc, tmp_path, tokens):
+    """Dollars are no formulas, and SVG may hold no control characters."""
     pytest.importorskip("matplotlib", reason="figures need matplotlib")
-    tokens = ("$\\frac$", "a$x^$b", "noir")
     set_translations(doc, [Translation("x", tokens, -1.0, (), "end", ((0, WEIGHTS),))])
-    save_figure(doc, tmp_path / "a.png")
-    assert (tmp_path / "a.png").stat().st_size > 1000
+    for kind in ("png", "svg"):
+        save_figure(doc, tmp_path / f"a.{kind}")
+        assert (tmp_path / f"a.{kind}").stat().st_size > 1000
+    xml.dom.minidom.parse(str(tmp_path / "a.svg"))
